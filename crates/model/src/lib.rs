@@ -1,0 +1,13 @@
+//! The nouns of Forebay, one file each: pure data and pure functions, no I/O.
+//!
+//! Every other crate may import this one; it imports none of the house.
+
+pub mod error;
+pub mod field;
+pub mod id;
+pub mod json;
+pub mod principal;
+pub mod record;
+pub mod time;
+
+pub use error::{Code, Error, FieldError, Result};
