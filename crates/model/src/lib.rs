@@ -8,6 +8,8 @@ pub mod id;
 pub mod json;
 pub mod principal;
 pub mod record;
+pub mod schema;
+pub mod stream;
 pub mod time;
 
 pub use error::{Code, Error, FieldError, Result};

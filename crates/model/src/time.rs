@@ -36,7 +36,7 @@ impl Timestamp {
         let read: jiff::Timestamp = text.parse().map_err(|_| EXPECTED)?;
         let micros = read.as_nanosecond().div_euclid(1000);
         let micros = i64::try_from(micros).map_err(|_| EXPECTED)?;
-        if micros < Self::MIN.0 || micros > Self::MAX.0 {
+        if !(Self::MIN.0..=Self::MAX.0).contains(&micros) {
             return Err("a time lies between the years 0001 and 9999");
         }
         Ok(Timestamp(micros))

@@ -1,0 +1,355 @@
+//! A stream's JSON Schema (draft 2020-12): checked, compiled, and walked for what it declares.
+
+use std::fmt;
+
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{Draft, PatternOptions, Validator};
+use serde_json::{Map, Value};
+
+use crate::error::FieldError;
+use crate::field::{FieldPath, push_pointer};
+
+/// The most bytes that an indexed string may have.
+pub const MAX_INDEXED_BYTES: usize = 1024;
+/// The most fields that one stream may index.
+pub const MAX_INDEXED_FIELDS: usize = 32;
+const MAX_FIELDS: usize = 1000;
+
+/// The scalar types that a field can be declared with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ScalarType {
+    /// Text, ordered by code point.
+    String,
+    /// A 64-bit integer.
+    Integer,
+    /// A finite double.
+    Number,
+    /// True or false.
+    Boolean,
+}
+
+impl ScalarType {
+    /// Every type with its JSON Schema name.
+    pub const ALL: &'static [(&'static str, ScalarType)] = &[
+        ("string", ScalarType::String),
+        ("integer", ScalarType::Integer),
+        ("number", ScalarType::Number),
+        ("boolean", ScalarType::Boolean),
+    ];
+
+    /// The type's JSON Schema name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, t)| *t == self).map_or("", |(name, _)| name)
+    }
+
+    /// Finds a type by its JSON Schema name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(n, _)| *n == name).map(|(_, t)| *t)
+    }
+}
+
+/// A field that the schema declares through `properties`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declared {
+    /// Where it stands.
+    pub path: FieldPath,
+    /// Its type, where it is one scalar (or that and null).
+    pub scalar: Option<ScalarType>,
+    /// Whether `x-index` asks for a column.
+    pub indexed: bool,
+}
+
+/// A compiled schema.
+pub struct Schema {
+    validator: Validator,
+    declared: Vec<Declared>,
+}
+
+impl fmt::Debug for Schema {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Schema").field("declared", &self.declared).finish_non_exhaustive()
+    }
+}
+
+impl Schema {
+    /// Checks and compiles a schema; the paths of its errors begin at the schema's root.
+    pub fn compile(schema: &Value) -> Result<Schema, Vec<FieldError>> {
+        let Some(root) = schema.as_object() else {
+            return Err(vec![FieldError::new("", "type_mismatch", "a schema is an object")]);
+        };
+        if let Some(dialect) = root.get("$schema")
+            && dialect != "https://json-schema.org/draft/2020-12/schema"
+        {
+            let message = "the dialect is https://json-schema.org/draft/2020-12/schema";
+            return Err(vec![FieldError::new("/$schema", "unsupported", message)]);
+        }
+        let mut walk = Walk::default();
+        walk.object(root, &mut Vec::new(), "");
+        if !walk.errors.is_empty() {
+            return Err(walk.errors);
+        }
+        let built = jsonschema::options()
+            .with_draft(Draft::Draft202012)
+            .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
+            .offline()
+            .build(schema);
+        match built {
+            Ok(validator) => Ok(Schema { validator, declared: walk.declared }),
+            Err(error) => {
+                let path = error.instance_path().to_string();
+                Err(vec![FieldError::new(path, "schema_invalid", shorten(error.to_string()))])
+            }
+        }
+    }
+
+    /// The fields that `properties` declare, in their order.
+    pub fn declared(&self) -> &[Declared] {
+        &self.declared
+    }
+
+    /// Checks a record's `data`; says the first things that are wrong, at most eight.
+    pub fn check(&self, data: &Value) -> Vec<FieldError> {
+        let mut errors: Vec<FieldError> = Vec::new();
+        if !self.validator.is_valid(data) {
+            errors.extend(self.validator.iter_errors(data).take(8).map(|error| {
+                let path = format!("/data{}", error.instance_path());
+                match error.kind() {
+                    ValidationErrorKind::Required { property } => {
+                        let mut path = path;
+                        push_pointer(&mut path, property.as_str().unwrap_or_default());
+                        FieldError::new(path, "required", "this member is required")
+                    }
+                    kind => {
+                        FieldError::new(path, code_of(kind), shorten(error.masked().to_string()))
+                    }
+                }
+            }));
+        }
+        errors.extend(self.declared.iter().filter_map(|field| check_field(field, data)));
+        errors
+    }
+}
+
+/// The rules that JSON Schema cannot say: exactness, and what an index can hold.
+fn check_field(field: &Declared, data: &Value) -> Option<FieldError> {
+    let scalar = field.scalar?;
+    let value = field.path.get(data)?;
+    match (scalar, value) {
+        (ScalarType::Number, Value::Number(n)) => {
+            let integer = n.as_i64()?;
+            (!exact_in_double(integer)).then(|| {
+                let message = "a double cannot hold this integer exactly";
+                FieldError::new(field.path.pointer(), "number_not_exact", message)
+            })
+        }
+        (ScalarType::Integer, Value::Number(n)) if field.indexed => {
+            integral(n).is_none().then(|| {
+                let message = "an integer beyond 64 bits";
+                FieldError::new(field.path.pointer(), "number_out_of_range", message)
+            })
+        }
+        (ScalarType::String, Value::String(s)) if field.indexed => (s.len() > MAX_INDEXED_BYTES)
+            .then(|| {
+                let message = "an indexed string has at most 1024 bytes";
+                FieldError::new(field.path.pointer(), "too_long", message)
+            }),
+        _ => None,
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared back")]
+fn exact_in_double(integer: i64) -> bool {
+    integer != i64::MAX && (integer as f64) as i64 == integer
+}
+
+/// The integer that a number is, also when it is spelt `1.0`.
+#[allow(clippy::cast_possible_truncation, reason = "the range is checked")]
+pub fn integral(number: &serde_json::Number) -> Option<i64> {
+    number.as_i64().or_else(|| {
+        let double = number.as_f64()?;
+        let fits = double.fract() == 0.0
+            && (-9_223_372_036_854_775_808.0..9_223_372_036_854_775_808.0).contains(&double);
+        fits.then_some(double as i64)
+    })
+}
+
+fn code_of(kind: &ValidationErrorKind) -> &'static str {
+    use ValidationErrorKind as K;
+    match kind {
+        K::Type { .. } => "type_mismatch",
+        K::Enum { .. } | K::Constant { .. } => "enum_mismatch",
+        K::AdditionalProperties { .. } | K::UnevaluatedProperties { .. } => "unknown_member",
+        K::Pattern { .. } => "pattern_mismatch",
+        K::Format { .. } => "format_mismatch",
+        K::Minimum { .. }
+        | K::Maximum { .. }
+        | K::ExclusiveMinimum { .. }
+        | K::ExclusiveMaximum { .. }
+        | K::MultipleOf { .. } => "out_of_range",
+        K::MinLength { .. } | K::MinItems { .. } | K::MinProperties { .. } => "too_short",
+        K::MaxLength { .. } | K::MaxItems { .. } | K::MaxProperties { .. } => "too_long",
+        _ => "schema_mismatch",
+    }
+}
+
+fn shorten(mut message: String) -> String {
+    if let Some((end, _)) = message.char_indices().nth(300) {
+        message.truncate(end);
+        message.push('…');
+    }
+    message
+}
+
+/// Keywords that hold one schema, a list of schemas, or schemas by name.
+const ONE: &[&str] = &[
+    "additionalProperties",
+    "contains",
+    "contentSchema",
+    "else",
+    "if",
+    "items",
+    "not",
+    "propertyNames",
+    "then",
+    "unevaluatedItems",
+    "unevaluatedProperties",
+];
+const LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
+const NAMED: &[&str] = &["$defs", "definitions", "dependentSchemas", "patternProperties"];
+
+#[derive(Default)]
+struct Walk {
+    declared: Vec<Declared>,
+    errors: Vec<FieldError>,
+}
+
+impl Walk {
+    /// Walks a schema that stands on a chain of `properties` from the root.
+    fn object(&mut self, schema: &Map<String, Value>, names: &mut Vec<String>, at: &str) {
+        if let Some(path) = FieldPath::new(names.clone()) {
+            self.declare(schema, path, at);
+        } else {
+            self.refuse_extensions(schema, at);
+        }
+        for (name, below) in schema {
+            let here = child(at, name);
+            match below {
+                Value::Object(properties) if name == "properties" => {
+                    for (property, below) in properties {
+                        let at = child(&here, property);
+                        if let Some(below) = below.as_object() {
+                            names.push(property.clone());
+                            self.object(below, names, &at);
+                            names.pop();
+                        }
+                    }
+                }
+                below => self.keyword(name, below, &here),
+            }
+        }
+    }
+
+    fn keyword(&mut self, name: &str, below: &Value, here: &str) {
+        match below {
+            Value::Object(schema) if ONE.contains(&name) => self.elsewhere(schema, here),
+            Value::Object(named) if NAMED.contains(&name) || name == "properties" => {
+                for (key, schema) in named {
+                    if let Some(schema) = schema.as_object() {
+                        self.elsewhere(schema, &child(here, key));
+                    }
+                }
+            }
+            Value::Array(list) if LIST.contains(&name) => {
+                for (key, schema) in list.iter().enumerate() {
+                    if let Some(schema) = schema.as_object() {
+                        self.elsewhere(schema, &child(here, &key.to_string()));
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Walks a schema that does not stand for one place of a record.
+    fn elsewhere(&mut self, schema: &Map<String, Value>, at: &str) {
+        self.refuse_extensions(schema, at);
+        for (name, below) in schema {
+            self.keyword(name, below, &child(at, name));
+        }
+    }
+
+    fn refuse_extensions(&mut self, schema: &Map<String, Value>, at: &str) {
+        for name in ["x-index", "x-search"] {
+            if schema.contains_key(name) {
+                let message = "stands only on a field reached through `properties`";
+                self.errors.push(FieldError::new(child(at, name), "misplaced", message));
+            }
+        }
+    }
+
+    fn declare(&mut self, schema: &Map<String, Value>, path: FieldPath, at: &str) {
+        let scalar = scalar_of(schema.get("type"));
+        let indexed = match schema.get("x-index") {
+            None => false,
+            Some(Value::Bool(asked)) => *asked,
+            Some(_) => {
+                let at = child(at, "x-index");
+                self.errors.push(FieldError::new(at, "type_mismatch", "true or false"));
+                false
+            }
+        };
+        if indexed && scalar.is_none() {
+            let message = "an index needs one scalar type, or that and null";
+            self.errors.push(FieldError::new(child(at, "type"), "type_mismatch", message));
+        }
+        if indexed && path.segments().iter().any(|name| name.contains('.')) {
+            let message = "the name of an indexed field has no dot";
+            self.errors.push(FieldError::new(at, "path_invalid", message));
+        }
+        if let Some(search) = schema.get("x-search")
+            && !good_search(search)
+        {
+            let message = "`text`, `keyword` or {\"as\":\"text\",\"language\":\"english\"}";
+            self.errors.push(FieldError::new(child(at, "x-search"), "enum_mismatch", message));
+        }
+        self.declared.push(Declared { path, scalar, indexed });
+        let indexed = self.declared.iter().filter(|d| d.indexed).count();
+        if self.declared.len() == MAX_FIELDS + 1 {
+            self.errors.push(FieldError::new(at, "too_long", "a schema declares ≤ 1000 fields"));
+        }
+        if indexed == MAX_INDEXED_FIELDS + 1 {
+            self.errors.push(FieldError::new(at, "too_long", "a stream indexes ≤ 32 fields"));
+        }
+    }
+}
+
+fn child(at: &str, name: &str) -> String {
+    let mut path = at.to_owned();
+    push_pointer(&mut path, name);
+    path
+}
+
+fn good_search(search: &Value) -> bool {
+    match search {
+        Value::String(s) => s == "text" || s == "keyword",
+        Value::Object(o) => {
+            o.get("as").is_some_and(|a| a == "text")
+                && o.keys().all(|k| k == "as" || k == "language")
+                && o.get("language").is_none_or(Value::is_string)
+        }
+        _ => false,
+    }
+}
+
+fn scalar_of(ty: Option<&Value>) -> Option<ScalarType> {
+    match ty? {
+        Value::String(name) => ScalarType::from_name(name),
+        Value::Array(names) => match names.as_slice() {
+            [a, b] if b == "null" => ScalarType::from_name(a.as_str()?),
+            [a, b] if a == "null" => ScalarType::from_name(b.as_str()?),
+            [a] => ScalarType::from_name(a.as_str()?),
+            _ => None,
+        },
+        _ => None,
+    }
+}

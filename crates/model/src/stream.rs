@@ -1,0 +1,181 @@
+//! A stream: a named, typed collection of records, and the numbered columns of its indexed fields.
+
+use serde_json::{Map, Value, json};
+
+use crate::error::FieldError;
+use crate::field::{FieldPath, nearest, push_pointer};
+use crate::schema::{ScalarType, Schema};
+use crate::time::Timestamp;
+
+/// Checks a stream's name: `[a-z][a-z0-9_-]{0,62}`; the error is a message for people.
+pub fn check_stream_name(name: &str) -> Result<(), &'static str> {
+    let good = |(at, c): (usize, char)| {
+        c.is_ascii_lowercase() || at > 0 && (c.is_ascii_digit() || c == '_' || c == '-')
+    };
+    if name.starts_with('_') {
+        return Err("a leading `_` is kept for the system's own streams");
+    }
+    if name.is_empty() || name.len() > 63 || !name.chars().enumerate().all(good) {
+        return Err("a stream's name is a letter a-z, then up to 62 of a-z 0-9 _ -");
+    }
+    Ok(())
+}
+
+/// What its owner declares: the body of `PUT /v1/streams/{name}`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Definition {
+    /// The JSON Schema of `data`, as it was sent.
+    pub schema: Value,
+    /// Where a plain body carries its id.
+    pub id_from: Option<FieldPath>,
+    /// Where a plain body carries its time.
+    pub time_from: Option<FieldPath>,
+}
+
+const MEMBERS: &[&str] =
+    &["kind", "schema", "id_from", "time_from", "access", "pipeline", "retention", "on_reject"];
+
+impl Definition {
+    /// Reads a definition and compiles its schema, or says everything that is wrong with it.
+    pub fn read(body: &Value) -> Result<(Definition, Schema), Vec<FieldError>> {
+        let Some(members) = body.as_object() else {
+            return Err(vec![FieldError::new("", "type_mismatch", "a definition is an object")]);
+        };
+        let mut errors = unknown_members(members);
+        check_fixed(members, &mut errors);
+        let id_from = path_member(members, "id_from", &mut errors);
+        let time_from = path_member(members, "time_from", &mut errors);
+        let schema = members.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+        match Schema::compile(&schema) {
+            Ok(compiled) if errors.is_empty() => {
+                Ok((Definition { schema, id_from, time_from }, compiled))
+            }
+            Ok(_) => Err(errors),
+            Err(more) => {
+                errors.extend(more.into_iter().map(|mut e| {
+                    e.path.insert_str(0, "/schema");
+                    e
+                }));
+                Err(errors)
+            }
+        }
+    }
+
+    /// The definition as it is given back and stored.
+    pub fn to_json(&self) -> Map<String, Value> {
+        let mut out = Map::new();
+        out.insert("kind".into(), "append".into());
+        out.insert("schema".into(), self.schema.clone());
+        for (name, path) in [("id_from", &self.id_from), ("time_from", &self.time_from)] {
+            if let Some(path) = path {
+                out.insert(name.into(), path.to_string().into());
+            }
+        }
+        out
+    }
+}
+
+fn unknown_members(members: &Map<String, Value>) -> Vec<FieldError> {
+    let unknown = members.keys().filter(|name| !MEMBERS.contains(&name.as_str()));
+    unknown
+        .map(|name| {
+            let mut path = String::new();
+            push_pointer(&mut path, name);
+            let hint = nearest(name, MEMBERS.iter().copied());
+            let hint = hint.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            FieldError::new(path, "unknown_member", format!("a stream has no such member{hint}"))
+        })
+        .collect()
+}
+
+/// Members whose only value in this release is the default one.
+fn check_fixed(members: &Map<String, Value>, errors: &mut Vec<FieldError>) {
+    match members.get("kind").map(Value::as_str) {
+        None | Some(Some("append")) => {}
+        Some(Some("keyed")) => errors.push(FieldError::unsupported("/kind", "the kind `keyed`")),
+        Some(_) => errors.push(FieldError::new("/kind", "enum_mismatch", "the kind is `append`")),
+    }
+    match members.get("on_reject").map(Value::as_str) {
+        None | Some(Some("reject")) => {}
+        _ => errors.push(FieldError::unsupported("/on_reject", "anything but `reject`")),
+    }
+    for name in ["access", "pipeline", "retention"] {
+        if members.get(name).is_some_and(|v| !v.is_null()) {
+            errors.push(FieldError::unsupported(format!("/{name}"), &format!("`{name}`")));
+        }
+    }
+}
+
+fn path_member(
+    members: &Map<String, Value>,
+    name: &str,
+    errors: &mut Vec<FieldError>,
+) -> Option<FieldPath> {
+    let at = format!("/{name}");
+    match members.get(name) {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => FieldPath::parse(text)
+            .map_err(|message| errors.push(FieldError::new(at, "path_invalid", message)))
+            .ok(),
+        Some(_) => {
+            errors.push(FieldError::new(at, "type_mismatch", "a path is a string"));
+            None
+        }
+    }
+}
+
+/// A numbered typed column of a stream's table: `c3`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Column {
+    /// Its number; never used again for another field or type.
+    pub number: i64,
+    /// The field that it holds.
+    pub path: FieldPath,
+    /// The type of its values.
+    pub scalar: ScalarType,
+    /// False while records from before its declaration are still being filled in.
+    pub ready: bool,
+}
+
+/// A stream as the catalog knows it.
+#[derive(Debug)]
+pub struct Stream {
+    /// Its name.
+    pub name: String,
+    /// Names its table; never used again for another stream.
+    pub number: i64,
+    /// Begins at 1; one more each time the stream is made again.
+    pub epoch: i64,
+    /// Begins at 1; one more with each change of the definition.
+    pub version: i64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// What its owner declared.
+    pub definition: Definition,
+    /// The compiled schema.
+    pub schema: Schema,
+    /// The columns of its indexed fields, by number.
+    pub columns: Vec<Column>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names() {
+        assert!(check_stream_name("orders-2_x").is_ok());
+        for bad in ["", "_audit", "2x", "Orders", "a b", &"a".repeat(64)] {
+            assert!(check_stream_name(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn every_mistake_of_a_definition_is_told_at_once() {
+        let body = json!({"kind": "keyed", "shema": {}, "id_from": "order_id", "retention": {}});
+        let errors = Definition::read(&body).unwrap_err();
+        let paths: Vec<&str> = errors.iter().map(|e| e.path.as_str()).collect();
+        assert_eq!(paths, ["/shema", "/kind", "/retention", "/id_from"]);
+        assert!(errors[0].message.contains("`schema`"));
+    }
+}
