@@ -1,0 +1,397 @@
+//! The append. The order of its steps is what makes it right (ARCHITECTURE.md, "The append").
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use forebay_model::schema::ScalarType;
+use forebay_model::stream::Column;
+use forebay_model::time::Timestamp;
+
+use crate::conn::{Conn, Insert};
+use crate::dialect::Dialect;
+use crate::error::DbError;
+use crate::value::{Kind, Row, Value};
+
+/// One request: its records are one transaction.
+pub struct Append {
+    /// Its records, by stream; each stream stands once.
+    pub parts: Vec<Part>,
+    /// All or none: a conflict drops the whole request.
+    pub atomic: bool,
+    /// What makes a repeat of the request harmless.
+    pub idempotency: Option<Idempotency>,
+}
+
+/// A request's records of one stream.
+pub struct Part {
+    /// The stream's number.
+    pub stream: i64,
+    /// The version of the definition that the records were checked against.
+    pub version: i64,
+    /// The numbered columns of that version.
+    pub columns: Arc<[Column]>,
+    /// The records.
+    pub rows: Vec<NewRow>,
+}
+
+/// A record before it has a position.
+#[derive(Debug, Clone)]
+pub struct NewRow {
+    /// Its id.
+    pub id: String,
+    /// Hash of the content as it was sent; `None` for an id that was made here just now, which
+    /// nothing can clash with.
+    pub input_hash: Option<[u8; 16]>,
+    /// Microseconds; when it is stored, where the sender says nothing.
+    pub time: Option<i64>,
+    /// Canonical JSON.
+    pub data: String,
+    /// The values of the part's `columns`, in their order.
+    pub values: Row,
+}
+
+/// An idempotency key with what it stands for.
+pub struct Idempotency {
+    /// Whose key it is.
+    pub principal: String,
+    /// The key.
+    pub key: String,
+    /// Hash of the request.
+    pub body_hash: Vec<u8>,
+    /// Keys are kept for this long, in microseconds.
+    pub ttl_micros: i64,
+    /// Writes the answer that a repeat will get: status and body.
+    pub render: Arc<dyn Fn(&Done) -> (u16, String) + Send + Sync>,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// It was carried out, or dropped whole because it is atomic (`applied` is false).
+    Done(Done),
+    /// The same request was carried out before; this was its answer.
+    Replayed(u16, String),
+    /// The key was used before for another request.
+    IdempotencyMismatch,
+    /// A stream's definition has changed since the records were checked.
+    Stale,
+}
+
+/// What became of each record.
+#[derive(Debug, Clone)]
+pub struct Done {
+    /// False when an atomic request was dropped.
+    pub applied: bool,
+    /// By part, in the request's order.
+    pub parts: Vec<PartDone>,
+}
+
+/// What became of a part's records.
+#[derive(Debug, Clone)]
+pub struct PartDone {
+    /// By record, in the part's order.
+    pub rows: Vec<RowDone>,
+    /// The stream's head after the request.
+    pub last_seq: i64,
+}
+
+/// What became of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowDone {
+    /// It got this position.
+    Appended(i64),
+    /// The same content is at this position already.
+    Duplicate(i64),
+    /// Its id is taken by other content.
+    Conflict(i64),
+}
+
+struct Head {
+    version: i64,
+    last_seq: i64,
+    last_received_at: i64,
+    columns: Arc<[Column]>,
+    log: Vec<Row>,
+    ids: Vec<Row>,
+}
+
+type Taken = HashMap<(i64, String), (i64, Vec<u8>)>;
+
+/// Appends a group of requests in the caller's transaction; one outcome for each.
+pub async fn append(
+    conn: &mut Conn,
+    requests: &[&Append],
+    now: Timestamp,
+) -> Result<Vec<Outcome>, DbError> {
+    let mut heads = lock_heads(conn, requests).await?;
+    let mut taken = resolve_ids(conn, requests).await?;
+    let mut keys = HashMap::new();
+    let mut outcomes = Vec::with_capacity(requests.len());
+    for request in requests {
+        let known = match &request.idempotency {
+            Some(key) => recall(conn, key, &mut keys, now).await?,
+            None => None,
+        };
+        outcomes.push(match known {
+            Some(outcome) => outcome,
+            None => {
+                let outcome = place(request, &mut heads, &mut taken, now);
+                if let (Outcome::Done(done), Some(key)) = (&outcome, &request.idempotency)
+                    && done.applied
+                {
+                    remember(conn, key, done, &mut keys, now).await?;
+                }
+                outcome
+            }
+        });
+    }
+    write(conn, heads).await?;
+    Ok(outcomes)
+}
+
+const SELECT_HEAD: &str =
+    "SELECT version, last_seq, last_received_at FROM stream_head WHERE stream = $1";
+const LOCK_HEAD: &str =
+    "SELECT version, last_seq, last_received_at FROM stream_head WHERE stream = $1 FOR UPDATE";
+
+/// Locks the head rows of all streams of the batch, sorted, before any other row: two batches
+/// can then never wait for each other in a circle.
+async fn lock_heads(
+    conn: &mut Conn,
+    requests: &[&Append],
+) -> Result<BTreeMap<i64, Head>, DbError> {
+    let mut parts: BTreeMap<i64, Vec<&Part>> = BTreeMap::new();
+    for part in requests.iter().flat_map(|r| &r.parts) {
+        parts.entry(part.stream).or_default().push(part);
+    }
+    let mut heads = BTreeMap::new();
+    for (stream, parts) in parts {
+        let sql = match conn.dialect() {
+            Dialect::Sqlite => SELECT_HEAD,
+            Dialect::Postgres => LOCK_HEAD,
+        };
+        let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { continue };
+        let mut row = row.into_iter();
+        let mut next = || row.next().unwrap_or(Value::Null(Kind::Int)).int();
+        let (version, last_seq, last_received_at) = (next()?, next()?, next()?);
+        let current = parts.iter().find(|part| part.version == version);
+        let columns = current.map_or_else(|| Arc::from([]), |part| part.columns.clone());
+        heads.insert(
+            stream,
+            Head { version, last_seq, last_received_at, columns, log: vec![], ids: vec![] },
+        );
+    }
+    Ok(heads)
+}
+
+/// Finds which of the senders' ids are taken, under the lock.
+async fn resolve_ids(conn: &mut Conn, requests: &[&Append]) -> Result<Taken, DbError> {
+    let mut asked: BTreeMap<i64, Vec<&str>> = BTreeMap::new();
+    for part in requests.iter().flat_map(|r| &r.parts) {
+        let given = part.rows.iter().filter(|r| r.input_hash.is_some()).map(|r| r.id.as_str());
+        asked.entry(part.stream).or_default().extend(given);
+    }
+    let mut taken = Taken::new();
+    for (stream, ids) in asked {
+        for (id, seq, hash) in conn.find_ids(stream, &ids).await? {
+            taken.insert((stream, id), (seq, hash));
+        }
+    }
+    Ok(taken)
+}
+
+/// Numbers the records that survive; a request that does not leaves no trace.
+fn place(
+    request: &Append,
+    heads: &mut BTreeMap<i64, Head>,
+    taken: &mut Taken,
+    now: Timestamp,
+) -> Outcome {
+    let current = |part: &Part| heads.get(&part.stream).is_some_and(|h| h.version == part.version);
+    if !request.parts.iter().all(current) {
+        return Outcome::Stale;
+    }
+    if request.atomic && clashes(request, taken) {
+        return Outcome::Done(dropped(request, heads, taken));
+    }
+    let parts = request.parts.iter().map(|part| {
+        let Some(head) = heads.get_mut(&part.stream) else {
+            return PartDone { rows: Vec::new(), last_seq: 0 };
+        };
+        let rows = part.rows.iter().map(|row| head.take(part.stream, row, taken, now)).collect();
+        PartDone { rows, last_seq: head.last_seq }
+    });
+    Outcome::Done(Done { applied: true, parts: parts.collect() })
+}
+
+fn clashes(request: &Append, taken: &Taken) -> bool {
+    let mut own: HashMap<(i64, &str), &[u8; 16]> = HashMap::new();
+    request.parts.iter().any(|part| {
+        part.rows.iter().any(|row| {
+            let Some(hash) = &row.input_hash else { return false };
+            let stored = taken.get(&(part.stream, row.id.clone()));
+            stored.is_some_and(|(_, stored)| stored != hash)
+                || own.insert((part.stream, &row.id), hash).is_some_and(|first| first != hash)
+        })
+    })
+}
+
+/// What a dropped request is told: its conflicts; nothing got a position.
+fn dropped(request: &Append, heads: &BTreeMap<i64, Head>, taken: &Taken) -> Done {
+    let parts = request.parts.iter().map(|part| {
+        let mut own: HashMap<&str, &[u8; 16]> = HashMap::new();
+        let rows = part.rows.iter().map(|row| {
+            let Some(hash) = &row.input_hash else { return RowDone::Appended(0) };
+            match (taken.get(&(part.stream, row.id.clone())), own.insert(&row.id, hash)) {
+                (Some((seq, stored)), _) if stored == hash => RowDone::Duplicate(*seq),
+                (Some((seq, _)), _) => RowDone::Conflict(*seq),
+                (None, Some(first)) if first != hash => RowDone::Conflict(0),
+                (None, Some(_)) => RowDone::Duplicate(0),
+                (None, None) => RowDone::Appended(0),
+            }
+        });
+        let last_seq = heads.get(&part.stream).map_or(0, |h| h.last_seq);
+        PartDone { rows: rows.collect(), last_seq }
+    });
+    Done { applied: false, parts: parts.collect() }
+}
+
+impl Head {
+    fn take(&mut self, stream: i64, row: &NewRow, taken: &mut Taken, now: Timestamp) -> RowDone {
+        if let Some(hash) = &row.input_hash {
+            let key = (stream, row.id.clone());
+            if let Some((seq, stored)) = taken.get(&key) {
+                let same = stored == hash;
+                return if same { RowDone::Duplicate(*seq) } else { RowDone::Conflict(*seq) };
+            }
+            taken.insert(key, (self.last_seq + 1, hash.to_vec()));
+        }
+        self.last_seq += 1;
+        self.last_received_at = self.last_received_at.max(now.micros());
+        let seq = self.last_seq;
+        let hash = row.input_hash.map_or(Value::Null(Kind::Blob), |h| Value::Blob(h.to_vec()));
+        self.ids.push(vec![stream.into(), row.id.clone().into(), seq.into(), hash]);
+        let mut log: Row = vec![
+            seq.into(),
+            row.id.clone().into(),
+            1.into(),
+            0.into(),
+            row.time.unwrap_or(self.last_received_at).into(),
+            self.last_received_at.into(),
+            row.data.clone().into(),
+        ];
+        log.extend(row.values.iter().cloned());
+        self.log.push(log);
+        RowDone::Appended(seq)
+    }
+}
+
+/// The engine's type of a numbered column.
+pub fn kind_of(scalar: ScalarType) -> Kind {
+    match scalar {
+        ScalarType::String => Kind::Text,
+        ScalarType::Number => Kind::Real,
+        ScalarType::Integer | ScalarType::Boolean => Kind::Int,
+    }
+}
+
+async fn write(conn: &mut Conn, heads: BTreeMap<i64, Head>) -> Result<(), DbError> {
+    for (stream, head) in heads {
+        if head.log.is_empty() {
+            continue;
+        }
+        let mut columns: Vec<(Cow<'static, str>, Kind)> = vec![
+            ("seq".into(), Kind::Int),
+            ("id".into(), Kind::Text),
+            ("version".into(), Kind::Int),
+            ("op".into(), Kind::Int),
+            ("time".into(), Kind::Int),
+            ("received_at".into(), Kind::Int),
+            ("data".into(), Kind::Text),
+        ];
+        let numbered = head.columns.iter();
+        columns.extend(numbered.map(|c| (format!("c{}", c.number).into(), kind_of(c.scalar))));
+        let table = format!("s{stream}").into();
+        conn.insert(Insert { table, columns, rows: head.log }).await?;
+        let columns = vec![
+            ("stream".into(), Kind::Int),
+            ("id".into(), Kind::Text),
+            ("seq".into(), Kind::Int),
+            ("input_hash".into(), Kind::Blob),
+        ];
+        conn.insert(Insert { table: "record_id".into(), columns, rows: head.ids }).await?;
+        conn.execute(
+            "UPDATE stream_head SET last_seq = $1, last_received_at = $2 WHERE stream = $3",
+            &[head.last_seq.into(), head.last_received_at.into(), stream.into()],
+        )
+        .await?;
+    }
+    Ok(())
+}
+
+type Keys = HashMap<(String, String), (Vec<u8>, u16, String)>;
+
+async fn recall(
+    conn: &mut Conn,
+    key: &Idempotency,
+    keys: &mut Keys,
+    now: Timestamp,
+) -> Result<Option<Outcome>, DbError> {
+    let name = (key.principal.clone(), key.key.clone());
+    if !keys.contains_key(&name) {
+        let row = conn
+            .query_opt(
+                "SELECT body_hash, status, answer, created_at FROM idempotency \
+                 WHERE principal = $1 AND key = $2",
+                &[key.principal.as_str().into(), key.key.as_str().into()],
+            )
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let [hash, status, answer, created_at] = <[Value; 4]>::try_from(row)
+            .map_err(|_| DbError::Internal("a row of four was asked for".to_owned()))?;
+        if created_at.int()? + key.ttl_micros < now.micros() {
+            conn.execute(
+                "DELETE FROM idempotency WHERE principal = $1 AND key = $2",
+                &[key.principal.as_str().into(), key.key.as_str().into()],
+            )
+            .await?;
+            return Ok(None);
+        }
+        let status = u16::try_from(status.int()?).unwrap_or(200);
+        keys.insert(name.clone(), (hash.blob()?, status, answer.text()?));
+    }
+    Ok(keys.get(&name).map(|(hash, status, answer)| {
+        if *hash == key.body_hash {
+            Outcome::Replayed(*status, answer.clone())
+        } else {
+            Outcome::IdempotencyMismatch
+        }
+    }))
+}
+
+async fn remember(
+    conn: &mut Conn,
+    key: &Idempotency,
+    done: &Done,
+    keys: &mut Keys,
+    now: Timestamp,
+) -> Result<(), DbError> {
+    let (status, answer) = (key.render)(done);
+    conn.execute(
+        "INSERT INTO idempotency (principal, key, body_hash, status, answer, created_at) \
+         VALUES ($1, $2, $3, $4, $5, $6)",
+        &[
+            key.principal.as_str().into(),
+            key.key.as_str().into(),
+            Value::Blob(key.body_hash.clone()),
+            i64::from(status).into(),
+            answer.as_str().into(),
+            now.micros().into(),
+        ],
+    )
+    .await?;
+    let name = (key.principal.clone(), key.key.clone());
+    keys.insert(name, (key.body_hash.clone(), status, answer));
+    Ok(())
+}

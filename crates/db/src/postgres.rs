@@ -1,0 +1,275 @@
+//! PostgreSQL: a bounded pool, TLS, and statements that work behind PgBouncer.
+//!
+//! Statements are unnamed and typed by the caller, so a transaction pooler may move a session
+//! between servers at any time; limits are set with `SET LOCAL` for the same reason.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::CertificateDer;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::conn::Insert;
+use crate::dialect::Dialect;
+use crate::error::DbError;
+use crate::value::{Kind, Row, Value};
+
+/// How to reach and use the server.
+#[derive(Debug, Clone)]
+pub struct PgSettings {
+    /// The connection URL.
+    pub url: String,
+    /// Most connections.
+    pub pool: usize,
+    /// Longest wait for a free connection.
+    pub pool_timeout: Duration,
+    /// Longest wait for a new connection.
+    pub connect_timeout: Duration,
+    /// Longest run of one statement.
+    pub statement_timeout: Duration,
+    /// PEM file of the authorities to trust; the system's without it.
+    pub tls_ca: Option<String>,
+}
+
+/// A bounded pool of sessions.
+#[derive(Clone)]
+pub struct PgPool {
+    pool: Pool,
+    statement_timeout: Duration,
+}
+
+/// One session out of the pool.
+pub struct PgConn {
+    session: Option<Object>,
+    statement_timeout: Duration,
+}
+
+impl PgPool {
+    /// Sets the pool up; nothing is connected yet.
+    pub fn new(settings: &PgSettings) -> Result<Self, DbError> {
+        let mut config: tokio_postgres::Config =
+            settings.url.parse().map_err(|e| DbError::Unfit(format!("DATABASE_URL: {e}")))?;
+        config.connect_timeout(settings.connect_timeout);
+        config.application_name("forebay");
+        config.keepalives_idle(Duration::from_secs(30));
+        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config(settings)?);
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let pool = Pool::builder(Manager::from_config(config, tls, recycling))
+            .max_size(settings.pool.max(2))
+            .wait_timeout(Some(settings.pool_timeout))
+            .create_timeout(Some(settings.connect_timeout))
+            .runtime(deadpool_postgres::Runtime::Tokio1)
+            .build()
+            .map_err(|e| DbError::Unfit(e.to_string()))?;
+        Ok(PgPool { pool, statement_timeout: settings.statement_timeout })
+    }
+
+    /// Takes a session.
+    pub async fn get(&self) -> Result<PgConn, DbError> {
+        use deadpool_postgres::{PoolError, TimeoutType};
+        let asked = Instant::now();
+        let session = self.pool.get().await.map_err(|error| match error {
+            PoolError::Timeout(TimeoutType::Wait) => {
+                DbError::Timeout("no connection became free".to_owned())
+            }
+            PoolError::Backend(error) => DbError::from(error),
+            other => DbError::Unavailable(other.to_string()),
+        })?;
+        metrics::histogram!("forebay_pool_wait_seconds").record(asked.elapsed());
+        Ok(PgConn { session: Some(session), statement_timeout: self.statement_timeout })
+    }
+}
+
+fn tls_config(settings: &PgSettings) -> Result<rustls::ClientConfig, DbError> {
+    let unfit = |e: &dyn std::fmt::Display| DbError::Unfit(format!("TLS: {e}"));
+    let mut roots = rustls::RootCertStore::empty();
+    if let Some(file) = &settings.tls_ca {
+        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unfit(&e))? {
+            roots.add(certificate.map_err(|e| unfit(&e))?).map_err(|e| unfit(&e))?;
+        }
+    } else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    Ok(rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|e| unfit(&e))?
+        .with_root_certificates(roots)
+        .with_no_client_auth())
+}
+
+/// Why a statement has no answer.
+enum Trouble {
+    Late,
+    Refused(tokio_postgres::Error),
+}
+
+async fn timed<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, Trouble> {
+    match tokio::time::timeout(limit, answer).await {
+        Ok(answer) => answer.map_err(Trouble::Refused),
+        Err(_) => Err(Trouble::Late),
+    }
+}
+
+impl PgConn {
+    fn session(&self) -> Result<&Object, DbError> {
+        self.session.as_ref().ok_or_else(|| DbError::Unavailable("the session was lost".into()))
+    }
+
+    /// Gives the session up instead of returning it to the pool.
+    pub(crate) fn discard(&mut self) {
+        if let Some(session) = self.session.take() {
+            drop(Object::take(session));
+        }
+    }
+
+    /// Gives up a session that was lost or is late.
+    fn settle<T>(&mut self, answer: Result<T, Trouble>) -> Result<T, DbError> {
+        match answer {
+            Ok(answer) => Ok(answer),
+            Err(Trouble::Late) => {
+                self.discard();
+                Err(DbError::Timeout("the statement took too long".to_owned()))
+            }
+            Err(Trouble::Refused(error)) => {
+                if error.as_db_error().is_none() {
+                    self.discard();
+                }
+                Err(error.into())
+            }
+        }
+    }
+
+    pub(crate) async fn begin(&mut self) -> Result<(), DbError> {
+        let timeout = self.statement_timeout.as_millis();
+        // synchronous_commit: 2xx means durable, whatever the server's default is.
+        self.batch(&format!(
+            "BEGIN; SET LOCAL statement_timeout = {timeout}; SET LOCAL synchronous_commit = on"
+        ))
+        .await
+    }
+
+    pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        let answer = timed(self.statement_timeout, self.session()?.batch_execute(sql)).await;
+        self.settle(answer)
+    }
+
+    pub(crate) async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> =
+            params.iter().map(|value| (bind(value), type_of(value.kind()))).collect();
+        let asked = self.session()?.query_typed(sql, &typed);
+        let answer = timed(self.statement_timeout, asked).await;
+        self.settle(answer)?.iter().map(read_row).collect()
+    }
+
+    /// Runs a query whose second parameter is a list of texts.
+    pub(crate) async fn query_ids(
+        &mut self,
+        sql: &str,
+        stream: i64,
+        ids: &[&str],
+    ) -> Result<Vec<Row>, DbError> {
+        let typed: [(&(dyn ToSql + Sync), Type); 2] =
+            [(&stream, Type::INT8), (&ids, Type::TEXT_ARRAY)];
+        let asked = self.session()?.query_typed(sql, &typed);
+        let answer = timed(self.statement_timeout, asked).await;
+        self.settle(answer)?.iter().map(read_row).collect()
+    }
+
+    pub(crate) async fn insert(&mut self, insert: Insert) -> Result<(), DbError> {
+        let sql = Dialect::Postgres.insert(&insert.table, &insert.columns);
+        let mut columns: Vec<Vec<Value>> =
+            insert.columns.iter().map(|_| Vec::with_capacity(insert.rows.len())).collect();
+        for row in insert.rows {
+            for (column, value) in columns.iter_mut().zip(row) {
+                column.push(value);
+            }
+        }
+        let arrays: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = columns
+            .into_iter()
+            .zip(&insert.columns)
+            .map(|(values, (_, kind))| array_of(values, *kind))
+            .collect();
+        let typed: Vec<(&(dyn ToSql + Sync), Type)> = arrays
+            .iter()
+            .map(|(array, ty)| (array.as_ref() as &(dyn ToSql + Sync), ty.clone()))
+            .collect();
+        let asked = self.session()?.query_typed(&sql, &typed);
+        let answer = timed(self.statement_timeout, asked).await;
+        self.settle(answer).map(|_| ())
+    }
+}
+
+fn type_of(kind: Kind) -> Type {
+    match kind {
+        Kind::Int => Type::INT8,
+        Kind::Real => Type::FLOAT8,
+        Kind::Text => Type::TEXT,
+        Kind::Blob => Type::BYTEA,
+    }
+}
+
+fn bind(value: &Value) -> &(dyn ToSql + Sync) {
+    match value {
+        Value::Null(Kind::Int) => &None::<i64>,
+        Value::Null(Kind::Real) => &None::<f64>,
+        Value::Null(Kind::Text) => &None::<String>,
+        Value::Null(Kind::Blob) => &None::<Vec<u8>>,
+        Value::Int(value) => value,
+        Value::Real(value) => value,
+        Value::Text(value) => value,
+        Value::Blob(value) => value,
+    }
+}
+
+fn array_of(values: Vec<Value>, kind: Kind) -> (Box<dyn ToSql + Sync + Send>, Type) {
+    fn all<T>(values: Vec<Value>, take: impl Fn(Value) -> Option<T>) -> Vec<Option<T>> {
+        values.into_iter().map(take).collect()
+    }
+    match kind {
+        Kind::Int => {
+            let take = |v| if let Value::Int(v) = v { Some(v) } else { None };
+            (Box::new(all::<i64>(values, take)), Type::INT8_ARRAY)
+        }
+        Kind::Real => {
+            let take = |v| if let Value::Real(v) = v { Some(v) } else { None };
+            (Box::new(all::<f64>(values, take)), Type::FLOAT8_ARRAY)
+        }
+        Kind::Text => {
+            let take = |v| if let Value::Text(v) = v { Some(v) } else { None };
+            (Box::new(all::<String>(values, take)), Type::TEXT_ARRAY)
+        }
+        Kind::Blob => {
+            let take = |v| if let Value::Blob(v) = v { Some(v) } else { None };
+            (Box::new(all::<Vec<u8>>(values, take)), Type::BYTEA_ARRAY)
+        }
+    }
+}
+
+fn read_row(row: &tokio_postgres::Row) -> Result<Row, DbError> {
+    fn cell<'r, T: tokio_postgres::types::FromSql<'r>>(
+        row: &'r tokio_postgres::Row,
+        at: usize,
+        kind: Kind,
+        wrap: impl Fn(T) -> Value,
+    ) -> Result<Value, DbError> {
+        let value: Option<T> = row.try_get(at)?;
+        Ok(value.map_or(Value::Null(kind), wrap))
+    }
+    row.columns()
+        .iter()
+        .enumerate()
+        .map(|(at, column)| match *column.type_() {
+            Type::INT8 => cell(row, at, Kind::Int, Value::Int),
+            Type::INT4 => cell(row, at, Kind::Int, |v: i32| Value::Int(v.into())),
+            Type::FLOAT8 => cell(row, at, Kind::Real, Value::Real),
+            Type::BYTEA => cell(row, at, Kind::Blob, Value::Blob),
+            _ => cell(row, at, Kind::Text, Value::Text),
+        })
+        .collect()
+}
