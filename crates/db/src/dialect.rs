@@ -98,7 +98,11 @@ impl Dialect {
             let comma = if at == 0 { "" } else { ", " };
             let _ = write!(sql, "{comma}{name}");
         }
-        sql.push_str(if self == Dialect::Sqlite { ") VALUES (" } else { ") SELECT * FROM UNNEST(" });
+        sql.push_str(if self == Dialect::Sqlite {
+            ") VALUES ("
+        } else {
+            ") SELECT * FROM UNNEST("
+        });
         for (at, (_, kind)) in columns.iter().enumerate() {
             let comma = if at == 0 { "" } else { ", " };
             let number = at + 1;

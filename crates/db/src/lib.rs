@@ -81,7 +81,7 @@ impl Db {
                 let pool = SqlitePool::new(&path, readers, cache_bytes);
                 let mut conn = Conn::Sqlite(pool.writer()?);
                 migrate::migrate(&mut conn).await?;
-                let serve = writer.clone().serve(writer::Source::Sqlite(Some(conn)));
+                let serve = writer.clone().serve(writer::Source::Sqlite(Box::new(conn)));
                 let runtime = tokio::runtime::Handle::current();
                 std::thread::Builder::new()
                     .name("writer".to_owned())

@@ -7,7 +7,7 @@ use crate::error::DbError;
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql")];
 
 /// Applies what is missing; refuses data of a newer program.
-pub async fn migrate(conn: &mut Conn) -> Result<(), DbError> {
+pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), DbError> {
     let made = conn
         .batch("CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)")
         .await;

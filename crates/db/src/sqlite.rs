@@ -14,7 +14,7 @@ use crate::value::{Kind, Row, Value};
 
 /// Reading connections, handed out one at a time.
 #[derive(Debug)]
-pub struct SqlitePool {
+pub(crate) struct SqlitePool {
     path: PathBuf,
     free: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
@@ -32,7 +32,7 @@ pub struct SqliteConn {
 
 impl SqlitePool {
     /// Sets up the file's readers; `readers` is at least 1.
-    pub fn new(path: &Path, readers: usize, cache_bytes: u64) -> Arc<Self> {
+    pub(crate) fn new(path: &Path, readers: usize, cache_bytes: u64) -> Arc<Self> {
         let readers = readers.max(1);
         let share = cache_bytes / 1024 / (readers as u64 + 1);
         Arc::new(SqlitePool {
@@ -44,7 +44,7 @@ impl SqlitePool {
     }
 
     /// Opens the connection that writes.
-    pub fn writer(&self) -> Result<SqliteConn, DbError> {
+    pub(crate) fn writer(&self) -> Result<SqliteConn, DbError> {
         let conn = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         conn.execute_batch(
             "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
@@ -54,7 +54,7 @@ impl SqlitePool {
     }
 
     /// Takes a reading connection; `inline` for a look at a few pages.
-    pub async fn reader(self: &Arc<Self>, inline: bool) -> Result<SqliteConn, DbError> {
+    pub(crate) async fn reader(self: &Arc<Self>, inline: bool) -> Result<SqliteConn, DbError> {
         let permit = self.permits.clone().acquire_owned().await;
         let permit = permit.map_err(|e| DbError::Internal(e.to_string()))?;
         let free = self.free.lock().unwrap_or_else(PoisonError::into_inner).pop();

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::conn::Conn;
 use crate::error::DbError;
 use crate::heads::Heads;
+use crate::log::append::lock_heads;
 use crate::log::{Append, Outcome, RowDone, append};
 use crate::postgres::PgPool;
 
@@ -78,7 +79,7 @@ pub struct Writer {
 /// Where the workers get their connection.
 pub(crate) enum Source {
     /// The one writing connection of a SQLite file.
-    Sqlite(Option<Conn>),
+    Sqlite(Box<Conn>),
     /// A pool.
     Postgres(PgPool),
 }
@@ -267,21 +268,17 @@ impl Writer {
         let mut lease = source.lease().await?;
         let conn = lease.conn();
         conn.begin().await?;
-        let outcomes = match append(conn, requests, self.shared.clock.now()).await {
-            Ok(outcomes) => outcomes,
+        let outcomes = match self.place(conn, requests, doubt).await {
+            Ok(Placed::Before(earlier)) => {
+                conn.rollback().await;
+                return Ok(earlier);
+            }
+            Ok(Placed::Now(outcomes)) => outcomes,
             Err(error) => {
                 conn.rollback().await;
                 return Err(error);
             }
         };
-        // The heads are locked here: what an earlier try committed can be seen, and what it did
-        // not commit never will be.
-        if let Some(earlier) = doubt.take()
-            && committed(conn, requests, &earlier).await?
-        {
-            conn.rollback().await;
-            return Ok(earlier);
-        }
         let began = Instant::now();
         if let Err(error) = conn.commit().await {
             *doubt = Some(outcomes);
@@ -294,6 +291,29 @@ impl Writer {
         metrics::histogram!("forebay_writer_batch_records").record(count(rows));
         Ok(outcomes)
     }
+
+    async fn place(
+        &self,
+        conn: &mut Conn,
+        requests: &[&Append],
+        doubt: &Option<Vec<Outcome>>,
+    ) -> Result<Placed, DbError> {
+        if let Some(earlier) = doubt {
+            // Under the heads' locks, what an earlier try committed can be seen, and what it did
+            // not commit never will be.
+            lock_heads(conn, requests).await?;
+            if committed(conn, requests, earlier).await? {
+                return Ok(Placed::Before(earlier.clone()));
+            }
+        }
+        Ok(Placed::Now(append(conn, requests, self.shared.clock.now()).await?))
+    }
+}
+
+/// Whether the records were placed by this try, or by an earlier one after all.
+enum Placed {
+    Now(Vec<Outcome>),
+    Before(Vec<Outcome>),
 }
 
 fn count(n: usize) -> f64 {
@@ -335,7 +355,7 @@ async fn transact_once(source: &mut Source, work: Work) -> Result<(), DbError> {
 
 enum Lease<'s> {
     Kept(&'s mut Conn),
-    Taken(Conn),
+    Taken(Box<Conn>),
 }
 
 impl Lease<'_> {
@@ -350,9 +370,8 @@ impl Lease<'_> {
 impl Source {
     async fn lease(&mut self) -> Result<Lease<'_>, DbError> {
         match self {
-            Source::Sqlite(Some(conn)) => Ok(Lease::Kept(conn)),
-            Source::Sqlite(None) => Err(DbError::Unavailable("no writing connection".to_owned())),
-            Source::Postgres(pool) => Ok(Lease::Taken(Conn::Postgres(pool.get().await?))),
+            Source::Sqlite(conn) => Ok(Lease::Kept(conn)),
+            Source::Postgres(pool) => Ok(Lease::Taken(Box::new(Conn::Postgres(pool.get().await?)))),
         }
     }
 }

@@ -51,6 +51,9 @@ pub struct NewRow {
     pub values: Row,
 }
 
+/// Writes a request's answer: its status and body.
+pub type Render = Arc<dyn Fn(&Done) -> (u16, String) + Send + Sync>;
+
 /// An idempotency key with what it stands for.
 pub struct Idempotency {
     /// Whose key it is.
@@ -62,7 +65,7 @@ pub struct Idempotency {
     /// Keys are kept for this long, in microseconds.
     pub ttl_micros: i64,
     /// Writes the answer that a repeat will get: status and body.
-    pub render: Arc<dyn Fn(&Done) -> (u16, String) + Send + Sync>,
+    pub render: Render,
 }
 
 /// What became of a request.
@@ -107,7 +110,7 @@ pub enum RowDone {
     Conflict(i64),
 }
 
-struct Head {
+pub(crate) struct Head {
     version: i64,
     last_seq: i64,
     last_received_at: i64,
@@ -157,7 +160,7 @@ const LOCK_HEAD: &str =
 
 /// Locks the head rows of all streams of the batch, sorted, before any other row: two batches
 /// can then never wait for each other in a circle.
-async fn lock_heads(
+pub(crate) async fn lock_heads(
     conn: &mut Conn,
     requests: &[&Append],
 ) -> Result<BTreeMap<i64, Head>, DbError> {
