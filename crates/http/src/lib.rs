@@ -1,0 +1,10 @@
+//! The kit that every service's controllers share: problems, principals, queries, cursors.
+
+pub mod cursor;
+pub mod principal;
+pub mod problem;
+pub mod query;
+pub mod reply;
+
+pub use principal::Who;
+pub use problem::{Answer, Problem};

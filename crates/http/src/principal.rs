@@ -1,0 +1,24 @@
+//! The authenticated principal as a controller's argument.
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use forebay_model::principal::Principal;
+use forebay_model::{Code, Error};
+use http::request::Parts;
+
+use crate::problem::Problem;
+
+/// Who asks. It is put into the request by the gateway after it has checked a credential;
+/// a controller that takes it cannot be reached without one.
+#[derive(Debug, Clone)]
+pub struct Who(pub Arc<Principal>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Who {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let who = parts.extensions.get::<Who>().cloned();
+        who.ok_or_else(|| Error::new(Code::Unauthenticated, "a key is needed").into())
+    }
+}

@@ -1,0 +1,133 @@
+//! Export: the whole stream up to the position at which the request began, page by page.
+
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, State};
+use axum::response::Response;
+use forebay_contract::Catalog;
+use forebay_db::log::read::{Page, page};
+use forebay_db::{Look, Order};
+use forebay_http::query::{Params, bad};
+use forebay_http::{Answer, Who};
+use forebay_model::Error;
+use forebay_model::field::FieldPath;
+use forebay_model::principal::RECORDS_READ;
+use forebay_model::record::Record;
+use forebay_model::stream::Stream;
+use futures_util::stream;
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde_json::Value;
+
+use crate::Store;
+use crate::controllers::records::positions;
+
+const PAGE: i64 = 500;
+
+/// `GET /v1/streams/{stream}/export`.
+pub(crate) async fn export(
+    State(store): State<Store>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer {
+    params.only(&["format", "after"])?;
+    who.require_on_stream(RECORDS_READ, &name)?;
+    let (format, media_type) = match params.get("format") {
+        None | Some("ndjson") => (Format::Ndjson, "application/x-ndjson"),
+        Some("csv") => (Format::Csv, "text/csv; charset=utf-8; header=present"),
+        Some(_) => return Err(bad("format", "ndjson or csv").into()),
+    };
+    let after: i64 = params.parse("after", "a position")?.unwrap_or(0);
+    let stream = store.inner.catalog.stream(&name).await?;
+    let mut conn = store.inner.db.reader(Look::Point).await?;
+    let up_to = positions(&mut conn, &stream).await?.last_seq;
+    drop(conn);
+    let columns = stream.schema.declared().iter().filter(|d| d.scalar.is_some());
+    let columns = columns.map(|d| d.path.clone()).collect();
+    let state = Progress { store, stream, format, columns, after, up_to, begun: false };
+    let pages = stream::try_unfold(state, next_page);
+    let mut response = Response::new(Body::from_stream(pages));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+    if let Ok(seq) = HeaderValue::try_from(up_to.to_string()) {
+        response.headers_mut().insert("x-as-of-seq", seq);
+    }
+    Ok(response)
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Format {
+    Ndjson,
+    Csv,
+}
+
+struct Progress {
+    store: Store,
+    stream: std::sync::Arc<Stream>,
+    format: Format,
+    columns: Vec<FieldPath>,
+    after: i64,
+    up_to: i64,
+    begun: bool,
+}
+
+async fn next_page(mut state: Progress) -> Result<Option<(Bytes, Progress)>, Error> {
+    let mut text = String::new();
+    if !state.begun && state.format == Format::Csv {
+        let header = ["id", "seq", "version", "time", "received_at"].map(str::to_owned);
+        let columns = state.columns.iter().map(ToString::to_string);
+        let cells = header.into_iter().chain(columns).chain(["data".to_owned()]);
+        write_row(&cells.collect::<Vec<_>>(), &mut text)?;
+    }
+    let first = !std::mem::replace(&mut state.begun, true);
+    let mut conn = state.store.inner.db.reader(Look::Scan).await?;
+    let wanted = Page {
+        order: Order::SeqAscending,
+        after: Some((state.after, 0)),
+        up_to: state.up_to,
+        limit: PAGE,
+    };
+    let records = page(&mut conn, state.stream.number, wanted).await?;
+    let Some(last) = records.last() else {
+        return Ok(first.then(|| (Bytes::from(text), state)));
+    };
+    state.after = last.seq;
+    for record in &records {
+        match state.format {
+            Format::Ndjson => {
+                record.write_json(&state.stream.name, &mut text);
+                text.push('\n');
+            }
+            Format::Csv => write_row(&cells_of(record, &state.columns), &mut text)?,
+        }
+    }
+    Ok(Some((Bytes::from(text), state)))
+}
+
+fn cells_of(record: &Record, columns: &[FieldPath]) -> Vec<String> {
+    let data: Value = serde_json::from_str(&record.data).unwrap_or_default();
+    let mut cells = vec![
+        record.id.clone(),
+        record.seq.to_string(),
+        record.version.to_string(),
+        record.time.to_string(),
+        record.received_at.to_string(),
+    ];
+    cells.extend(columns.iter().map(|path| match path.get(&data) {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => forebay_model::json::to_canonical(other),
+    }));
+    cells.push(record.data.clone());
+    cells
+}
+
+/// One row as RFC 4180 writes it.
+fn write_row(cells: &[String], out: &mut String) -> Result<(), Error> {
+    let mut writer = csv::WriterBuilder::new()
+        .terminator(csv::Terminator::CRLF)
+        .from_writer(Vec::with_capacity(256));
+    writer.write_record(cells).map_err(Error::internal)?;
+    let bytes = writer.into_inner().map_err(Error::internal)?;
+    out.push_str(&String::from_utf8(bytes).map_err(Error::internal)?);
+    Ok(())
+}

@@ -1,0 +1,21 @@
+//! The routes of the service: one line each.
+
+mod export;
+mod records;
+mod streams;
+mod subscribe;
+
+use axum::Router;
+use axum::routing::get;
+
+use crate::Store;
+
+pub(crate) fn router() -> Router<Store> {
+    Router::new()
+        .route("/v1/streams", get(streams::list))
+        .route("/v1/streams/{stream}", get(streams::show).put(streams::put).delete(streams::delete))
+        .route("/v1/streams/{stream}/records", get(records::list))
+        .route("/v1/streams/{stream}/records/{id}", get(records::show))
+        .route("/v1/streams/{stream}/export", get(export::export))
+        .route("/v1/streams/{stream}/subscribe", get(subscribe::subscribe))
+}

@@ -1,0 +1,241 @@
+//! Stream definitions: create, read, list, update, delete.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use forebay_contract::Catalog;
+use forebay_db::log::read::span;
+use forebay_db::{Conn, DbError, Lane, Look};
+use forebay_http::query::{Params, bad};
+use forebay_http::reply::{json_text, matches, versioned};
+use forebay_http::{Answer, Who};
+use forebay_model::principal::{STREAMS_READ, STREAMS_WRITE};
+use forebay_model::schema::Schema;
+use forebay_model::stream::{Definition, Stream, check_stream_name};
+use forebay_model::{Code, Error, FieldError, compat, json};
+use http::header::{IF_MATCH, IF_NONE_MATCH};
+use http::{HeaderMap, HeaderValue, StatusCode};
+use serde_json::{Value, json};
+
+use crate::{Store, sql};
+
+const MAX_DEFINITION_BYTES: usize = 256 << 10;
+
+/// `GET /v1/streams`: the streams that the caller may see, by name.
+pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Params) -> Answer {
+    params.only(&["limit", "cursor"])?;
+    let limit: i64 = params.parse("limit", "a number from 1 to 1000")?.unwrap_or(50);
+    if !(1..=1000).contains(&limit) {
+        return Err(bad("limit", "a number from 1 to 1000").into());
+    }
+    let signer = &store.inner.signer;
+    let mut after = match params.get("cursor") {
+        Some(cursor) => signer.open("streams", cursor)?,
+        None => String::new(),
+    };
+    let mut conn = store.inner.db.reader(Look::Scan).await?;
+    let mut items = Vec::new();
+    let mut next = None;
+    'pages: loop {
+        let names = sql::stream::names(&mut conn, &after, limit + 1).await?;
+        let Some(last) = names.last() else { break };
+        after.clone_from(last);
+        for name in names {
+            if !who.may_on_stream(STREAMS_READ, &name) {
+                continue;
+            }
+            if i64::try_from(items.len()).is_ok_and(|n| n == limit) {
+                let last: Option<&Value> = items.last();
+                let name = last.and_then(|i| i["name"].as_str()).unwrap_or_default();
+                next = Some(signer.sign("streams", name));
+                break 'pages;
+            }
+            let Ok(stream) = store.inner.catalog.stream(&name).await else { continue };
+            items.extend(describe(&mut conn, &stream).await?);
+        }
+    }
+    Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
+}
+
+/// `GET /v1/streams/{stream}`.
+pub(crate) async fn show(
+    State(store): State<Store>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    params: Params,
+) -> Answer {
+    params.only(&[])?;
+    who.require_on_stream(STREAMS_READ, &name)?;
+    answer(&store, &name, StatusCode::OK).await
+}
+
+/// `PUT /v1/streams/{stream}`: 201 for a new one, 200 for a changed or equal one.
+pub(crate) async fn put(
+    State(store): State<Store>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Answer {
+    params.only(&["force"])?;
+    who.require_on_stream(STREAMS_WRITE, &name)?;
+    check_stream_name(&name)
+        .map_err(|m| Error::invalid(FieldError::new("?stream", "name_invalid", m)))?;
+    let (definition, schema) = read_definition(&body)?;
+    let change = Change {
+        name: name.clone(),
+        definition,
+        schema,
+        force: params.flag("force")?,
+        if_match: headers.get(IF_MATCH).cloned(),
+        if_none_match: headers.get(IF_NONE_MATCH).cloned(),
+        now: store.inner.clock.now(),
+    };
+    let change = Arc::new(change);
+    let writer = store.inner.db.writer();
+    let created = writer
+        .run(Lane::Interactive, |conn| Box::pin(async move { apply(conn, &change).await }))
+        .await??;
+    store.inner.catalog.forget(&name);
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    answer(&store, &name, status).await
+}
+
+/// `DELETE /v1/streams/{stream}`: the stream with all its records.
+pub(crate) async fn delete(
+    State(store): State<Store>,
+    Who(who): Who,
+    Path(name): Path<String>,
+    params: Params,
+    headers: HeaderMap,
+) -> Answer {
+    params.only(&[])?;
+    who.require_on_stream(STREAMS_WRITE, &name)?;
+    let if_match = headers.get(IF_MATCH).cloned();
+    let asked = name.clone();
+    let writer = store.inner.db.writer();
+    writer
+        .run(Lane::Interactive, |conn| {
+            Box::pin(async move { remove(conn, &asked, if_match.as_ref()).await })
+        })
+        .await??;
+    store.inner.catalog.forget(&name);
+    Ok(StatusCode::NO_CONTENT.into_response())
+}
+
+async fn remove(conn: &mut Conn, name: &str, if_match: Option<&HeaderValue>) -> Done {
+    sql::stream::lock_catalog(conn).await?;
+    let Some(stream) = sql::stream::find(conn, name).await? else {
+        return Ok(Err(Error::not_found(format!("the stream `{name}`"))));
+    };
+    if let Err(error) = check_match(if_match, stream.version) {
+        return Ok(Err(error));
+    }
+    sql::stream::delete(conn, stream.number).await?;
+    Ok(Ok(true))
+}
+
+/// The inner result is the client's, the outer one the engine's.
+type Done = Result<Result<bool, Error>, DbError>;
+
+struct Change {
+    name: String,
+    definition: Definition,
+    schema: Schema,
+    force: bool,
+    if_match: Option<HeaderValue>,
+    if_none_match: Option<HeaderValue>,
+    now: forebay_model::time::Timestamp,
+}
+
+async fn apply(conn: &mut Conn, change: &Change) -> Done {
+    let number = sql::stream::lock_catalog(conn).await?;
+    let Some(stream) = sql::stream::find(conn, &change.name).await? else {
+        if change.if_match.is_some() {
+            return Ok(Err(Error::new(Code::VersionMismatch, "the stream does not exist")));
+        }
+        let new = sql::stream::New {
+            name: &change.name,
+            number,
+            now: change.now,
+            definition: &change.definition,
+            schema: &change.schema,
+        };
+        sql::stream::create(conn, &new).await?;
+        return Ok(Ok(true));
+    };
+    if change.if_none_match.is_some() {
+        return Ok(Err(Error::new(Code::VersionMismatch, "the stream exists")));
+    }
+    if let Err(error) = check_match(change.if_match.as_ref(), stream.version) {
+        return Ok(Err(error));
+    }
+    if stream.definition == change.definition {
+        return Ok(Ok(false));
+    }
+    let breaches = compat::breaches(&stream.definition.schema, &change.definition.schema);
+    if !breaches.is_empty() && !change.force {
+        let mut error = Error::new(
+            Code::Conflict,
+            "the schema would refuse what it took before; repeat with ?force=true to change it",
+        );
+        error.errors = breaches;
+        return Ok(Err(error));
+    }
+    sql::stream::update(conn, &stream, &change.definition, &change.schema).await?;
+    Ok(Ok(false))
+}
+
+fn check_match(if_match: Option<&HeaderValue>, version: i64) -> Result<(), Error> {
+    if if_match.is_some() && !matches(if_match, &format!("\"{version}\"")) {
+        let detail = format!("the stream is at version {version}");
+        return Err(Error::new(Code::VersionMismatch, detail));
+    }
+    Ok(())
+}
+
+fn read_definition(body: &[u8]) -> Result<(Definition, Schema), Error> {
+    if body.len() > MAX_DEFINITION_BYTES {
+        return Err(Error::new(Code::TooLarge, "a definition has at most 256 KiB"));
+    }
+    let text = std::str::from_utf8(body)
+        .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not UTF-8: {e}")))?;
+    let value = json::read(text).map_err(|fault| {
+        let detail = format!("byte {}: {}", fault.offset, fault.message);
+        let field = FieldError::new(fault.pointer, fault.kind.code(), fault.message);
+        Error::new(Code::InvalidJson, detail).field(field)
+    })?;
+    Definition::read(&value).map_err(Error::invalid_all)
+}
+
+async fn answer(store: &Store, name: &str, status: StatusCode) -> Answer {
+    let stream = store.inner.catalog.stream(name).await?;
+    let mut conn = store.inner.db.reader(Look::Point).await?;
+    let described = describe(&mut conn, &stream).await?;
+    let described = described.ok_or_else(|| Error::not_found(format!("the stream `{name}`")))?;
+    // No 304 here: the positions move without a new version.
+    let tag = stream.version.to_string();
+    Ok(versioned(&HeaderMap::new(), status, &tag, described.to_string()))
+}
+
+/// A stream as it is shown; `None` when it went away meanwhile.
+async fn describe(conn: &mut Conn, stream: &Stream) -> Result<Option<Value>, DbError> {
+    let Some(span) = span(conn, stream.number).await? else { return Ok(None) };
+    let mut out = stream.definition.to_json();
+    out.insert("name".into(), stream.name.clone().into());
+    out.insert("version".into(), stream.version.into());
+    out.insert("epoch".into(), stream.epoch.into());
+    out.insert("created_at".into(), stream.created_at.to_string().into());
+    out.insert("first_seq".into(), span.first_seq.into());
+    out.insert("last_seq".into(), span.last_seq.into());
+    let indexes = stream.columns.iter().map(|column| {
+        let state = if column.ready { "ready" } else { "filling" };
+        let field = column.path.to_string();
+        json!({"field": field, "type": column.scalar.name(), "state": state})
+    });
+    out.insert("indexes".into(), indexes.collect());
+    Ok(Some(Value::Object(out)))
+}

@@ -1,0 +1,71 @@
+//! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
+
+pub mod catalog;
+pub mod config;
+mod controllers;
+mod follow;
+mod sql;
+mod tasks;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+
+use axum::Router;
+use forebay_db::Db;
+use forebay_http::cursor::Signer;
+use forebay_model::time::SharedClock;
+use tokio_util::sync::CancellationToken;
+
+use catalog::StoredCatalog;
+use config::StoreConfig;
+
+/// The service.
+#[derive(Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    catalog: Arc<StoredCatalog>,
+    signer: Signer,
+    clock: SharedClock,
+    config: StoreConfig,
+    stopping: CancellationToken,
+    /// Subscriptions that are open now.
+    subscribers: AtomicUsize,
+}
+
+/// What the service needs of the house.
+pub struct Deps {
+    /// The database.
+    pub db: Db,
+    /// The catalog that this service keeps.
+    pub catalog: Arc<StoredCatalog>,
+    /// What cursors are signed with.
+    pub signer: Signer,
+    /// The time.
+    pub clock: SharedClock,
+    /// Cancelled when the process stops: subscriptions end then.
+    pub stopping: CancellationToken,
+}
+
+impl Store {
+    /// Opens the service.
+    pub fn open(config: StoreConfig, deps: Deps) -> Store {
+        let Deps { db, catalog, signer, clock, stopping } = deps;
+        let subscribers = AtomicUsize::new(0);
+        let inner = Inner { db, catalog, signer, clock, config, stopping, subscribers };
+        Store { inner: Arc::new(inner) }
+    }
+
+    /// Its HTTP door.
+    pub fn router(&self) -> Router {
+        controllers::router().with_state(self.clone())
+    }
+
+    /// Its background loops; they run until they are dropped.
+    pub async fn tasks(self) {
+        tokio::join!(tasks::fill::run(&self.inner.db), tasks::purge::run(&self.inner));
+    }
+}

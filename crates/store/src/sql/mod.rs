@@ -1,0 +1,3 @@
+//! This service's tables, one file each.
+
+pub(crate) mod stream;

@@ -1,0 +1,65 @@
+//! Fills the column of a newly indexed field from the records before it, in short steps.
+
+use std::time::Duration;
+
+use forebay_db::log::read::{Page, cells, page};
+use forebay_db::{Conn, Db, DbError, Lane, Order};
+use forebay_model::field::FieldPath;
+use forebay_model::schema::ScalarType;
+
+/// Records of one step: well under 10 ms of the writer.
+const STEP: i64 = 200;
+
+/// Runs until it is dropped.
+pub(crate) async fn run(db: &Db) {
+    let mut every = tokio::time::interval(Duration::from_millis(500));
+    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        every.tick().await;
+        loop {
+            match db.writer().run(Lane::Maintenance, |conn| Box::pin(step(conn))).await {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(error = %error, "filling an index failed, will try again");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+/// Fills some records of the first column that waits, newest first; false when none waits.
+async fn step(conn: &mut Conn) -> Result<bool, DbError> {
+    let sql = "SELECT stream, number, path, scalar, fill_to FROM stream_column \
+               WHERE state = 'filling' ORDER BY stream, number LIMIT 1";
+    let Some(row) = conn.query_opt(sql, &[]).await? else { return Ok(false) };
+    let [stream, number, path, scalar, fill_to] = cells(row)?;
+    let (stream, number, fill_to) = (stream.int()?, number.int()?, fill_to.int()?);
+    let (path, scalar) = (path.text()?, scalar.text()?);
+    let broken = || DbError::Internal(format!("column {path} {scalar}"));
+    let field = FieldPath::parse(&path).map_err(|_| broken())?;
+    let scalar = ScalarType::from_name(&scalar).ok_or_else(broken)?;
+    let wanted = Page {
+        order: Order::SeqDescending,
+        after: Some((fill_to + 1, 0)),
+        up_to: fill_to,
+        limit: STEP,
+    };
+    let records = page(conn, stream, wanted).await?;
+    let fill = conn.dialect().fill_column(stream, number);
+    for record in &records {
+        let data = serde_json::from_str(&record.data)
+            .map_err(|e| DbError::Internal(format!("record {}: {e}", record.seq)))?;
+        let value = forebay_db::log::column_value(&field, scalar, &data);
+        conn.execute(&fill, &[value, record.seq.into()]).await?;
+    }
+    let left = records.last().map_or(0, |last| last.seq - 1);
+    let state = if left == 0 { "ready" } else { "filling" };
+    conn.execute(
+        "UPDATE stream_column SET fill_to = $1, state = $2 WHERE stream = $3 AND number = $4",
+        &[left.into(), state.into(), stream.into(), number.into()],
+    )
+    .await?;
+    Ok(true)
+}

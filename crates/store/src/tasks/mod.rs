@@ -1,0 +1,4 @@
+//! Background loops.
+
+pub(crate) mod fill;
+pub(crate) mod purge;
