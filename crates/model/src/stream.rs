@@ -155,7 +155,7 @@ pub struct Stream {
     /// The compiled schema.
     pub schema: Schema,
     /// The columns of its indexed fields, by number.
-    pub columns: Vec<Column>,
+    pub columns: std::sync::Arc<[Column]>,
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use crate::Store;
 const PAGE: i64 = 200;
 
 /// Where a subscription begins.
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Start {
     /// After this position, of this epoch where one is named; from now on without it.
     pub(crate) after: Option<(Option<i64>, i64)>,

@@ -3,7 +3,7 @@
 pub mod append;
 pub mod read;
 
-pub use append::{Append, Done, Idempotency, Outcome, Part, PartDone, RowDone, append};
+pub use append::{Append, Done, Idempotency, NewRow, Outcome, Part, PartDone, RowDone, append};
 
 use forebay_model::field::FieldPath;
 use forebay_model::schema::{ScalarType, integral};

@@ -2,19 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::body::Bytes;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use forebay_contract::Catalog;
 use forebay_db::log::read::span;
 use forebay_db::{Conn, DbError, Lane, Look};
 use forebay_http::query::{Params, bad};
 use forebay_http::reply::{json_text, matches, versioned};
-use forebay_http::{Answer, Who};
+use forebay_http::{Answer, Who, body};
 use forebay_model::principal::{STREAMS_READ, STREAMS_WRITE};
 use forebay_model::schema::Schema;
 use forebay_model::stream::{Definition, Stream, check_stream_name};
-use forebay_model::{Code, Error, FieldError, compat, json};
+use forebay_model::{Code, Error, FieldError, compat};
 use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -77,21 +76,22 @@ pub(crate) async fn put(
     Who(who): Who,
     Path(name): Path<String>,
     params: Params,
-    headers: HeaderMap,
-    body: Bytes,
+    request: Request,
 ) -> Answer {
     params.only(&["force"])?;
     who.require_on_stream(STREAMS_WRITE, &name)?;
     check_stream_name(&name)
         .map_err(|m| Error::invalid(FieldError::new("?stream", "name_invalid", m)))?;
-    let (definition, schema) = read_definition(&body)?;
+    let (head, body) = request.into_parts();
+    let document = body::document(body, MAX_DEFINITION_BYTES).await?;
+    let (definition, schema) = Definition::read(&document).map_err(Error::invalid_all)?;
     let change = Change {
         name: name.clone(),
         definition,
         schema,
         force: params.flag("force")?,
-        if_match: headers.get(IF_MATCH).cloned(),
-        if_none_match: headers.get(IF_NONE_MATCH).cloned(),
+        if_match: head.headers.get(IF_MATCH).cloned(),
+        if_none_match: head.headers.get(IF_NONE_MATCH).cloned(),
         now: store.inner.clock.now(),
     };
     let change = Arc::new(change);
@@ -195,20 +195,6 @@ fn check_match(if_match: Option<&HeaderValue>, version: i64) -> Result<(), Error
         return Err(Error::new(Code::VersionMismatch, detail));
     }
     Ok(())
-}
-
-fn read_definition(body: &[u8]) -> Result<(Definition, Schema), Error> {
-    if body.len() > MAX_DEFINITION_BYTES {
-        return Err(Error::new(Code::TooLarge, "a definition has at most 256 KiB"));
-    }
-    let text = std::str::from_utf8(body)
-        .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not UTF-8: {e}")))?;
-    let value = json::read(text).map_err(|fault| {
-        let detail = format!("byte {}: {}", fault.offset, fault.message);
-        let field = FieldError::new(fault.pointer, fault.kind.code(), fault.message);
-        Error::new(Code::InvalidJson, detail).field(field)
-    })?;
-    Definition::read(&value).map_err(Error::invalid_all)
 }
 
 async fn answer(store: &Store, name: &str, status: StatusCode) -> Answer {

@@ -28,7 +28,7 @@ pub(crate) async fn find(conn: &mut Conn, name: &str) -> Result<Option<Stream>, 
         created_at: Timestamp::from_micros(created_at.int()?),
         definition,
         schema,
-        columns: columns(conn, number).await?,
+        columns: columns(conn, number).await?.into(),
     }))
 }
 
@@ -165,7 +165,7 @@ pub(crate) async fn update(
         .filter(|d| d.indexed)
         .filter_map(|d| d.scalar.map(|s| (&d.path, s)))
         .collect();
-    for column in &stream.columns {
+    for column in stream.columns.iter() {
         if !wanted.contains(&(&column.path, column.scalar)) {
             drop_column(conn, stream.number, column.number).await?;
         }

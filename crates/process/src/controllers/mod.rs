@@ -1,0 +1,17 @@
+//! The routes of the service: one line each.
+
+mod batch;
+mod records;
+
+use axum::Router;
+use axum::routing::{post, put};
+
+use crate::Process;
+
+pub(crate) fn router() -> Router<Process> {
+    let change = put(records::refuse).patch(records::refuse).delete(records::refuse);
+    Router::new()
+        .route("/v1/streams/{stream}/records", post(records::create))
+        .route("/v1/streams/{stream}/records/{id}", change)
+        .route("/v1/batch", post(batch::create))
+}

@@ -1,0 +1,122 @@
+//! CSV bodies (RFC 4180): a header row; a cell has its declared property's type, else string.
+
+use std::collections::HashSet;
+
+use forebay_model::field::FieldPath;
+use forebay_model::json;
+use forebay_model::schema::ScalarType;
+use forebay_model::stream::Stream;
+use forebay_model::{Code, Error};
+use serde_json::{Map, Value};
+
+use super::{Rejection, Row, too_many};
+
+struct Column {
+    path: FieldPath,
+    scalar: ScalarType,
+}
+
+/// Reads the rows; an unreadable row is a rejection, an unreadable header a problem of the request.
+pub(super) fn rows(body: &[u8], stream: &Stream, max: usize) -> Result<Vec<Row>, Error> {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(body);
+    let columns = match reader.byte_headers() {
+        Ok(header) => read_header(header, stream)?,
+        Err(error) => return Err(bad_header(error)),
+    };
+    let mut rows = Vec::new();
+    for record in reader.byte_records() {
+        if rows.len() == max {
+            return Err(too_many(max));
+        }
+        rows.push(match record {
+            Ok(record) => read_row(&record, &columns),
+            Err(error) => Err(Rejection::new("invalid_csv", "", error.to_string())),
+        });
+    }
+    Ok(rows)
+}
+
+fn bad_header(detail: impl std::fmt::Display) -> Error {
+    Error::new(Code::ValidationFailed, format!("the header row: {detail}"))
+}
+
+fn read_header(header: &csv::ByteRecord, stream: &Stream) -> Result<Vec<Column>, Error> {
+    let mut seen = HashSet::new();
+    let mut columns = Vec::new();
+    for cell in header {
+        let name = std::str::from_utf8(cell).map_err(|_| bad_header("not UTF-8"))?;
+        if !seen.insert(name) {
+            return Err(bad_header(format!("the column `{name}` stands twice")));
+        }
+        let declared = stream.schema.declared();
+        let found = declared.iter().find(|d| d.path.segments() == [name]).or_else(|| {
+            let dotted = format!("data.{}", name.strip_prefix("data.").unwrap_or(name));
+            declared.iter().find(|d| d.path.to_string() == dotted)
+        });
+        let path = match found {
+            Some(found) => found.path.clone(),
+            None => {
+                FieldPath::new(vec![name.to_owned()]).ok_or_else(|| bad_header("no columns"))?
+            }
+        };
+        let scalar = found.and_then(|d| d.scalar).unwrap_or(ScalarType::String);
+        columns.push(Column { path, scalar });
+    }
+    Ok(columns)
+}
+
+fn read_row(record: &csv::ByteRecord, columns: &[Column]) -> Row {
+    if record.len() != columns.len() {
+        let message = format!("{} cells where the header has {}", record.len(), columns.len());
+        return Err(Rejection::new("invalid_csv", "", message));
+    }
+    let mut data = Value::Object(Map::new());
+    for (cell, column) in record.iter().zip(columns) {
+        let cell = std::str::from_utf8(cell).map_err(|_| {
+            Rejection::new("invalid_csv", column.path.pointer(), "the cell is not UTF-8")
+        })?;
+        if cell.contains('\0') {
+            let path = column.path.pointer();
+            return Err(Rejection::new("nul_character", path, "a string holds U+0000"));
+        }
+        if let Some(value) = read_cell(cell, column)? {
+            put(&mut data, &column.path, value)?;
+        }
+    }
+    Ok(data)
+}
+
+/// An empty cell is `""` for a string and absent otherwise.
+fn read_cell(cell: &str, column: &Column) -> Result<Option<Value>, Rejection> {
+    let mismatch = || {
+        let message = format!("`{cell}` is not of type {}", column.scalar.name());
+        Rejection::new("type_mismatch", column.path.pointer(), message)
+    };
+    match column.scalar {
+        ScalarType::String => Ok(Some(Value::String(cell.to_owned()))),
+        _ if cell.is_empty() => Ok(None),
+        ScalarType::Boolean => match cell.to_ascii_lowercase().as_str() {
+            "true" => Ok(Some(Value::Bool(true))),
+            "false" => Ok(Some(Value::Bool(false))),
+            _ => Err(mismatch()),
+        },
+        ScalarType::Integer | ScalarType::Number => match json::read(cell.trim()) {
+            Ok(value @ Value::Number(_)) => Ok(Some(value)),
+            _ => Err(mismatch()),
+        },
+    }
+}
+
+fn put(data: &mut Value, path: &FieldPath, value: Value) -> Result<(), Rejection> {
+    let mut at = data;
+    for name in path.segments() {
+        let Value::Object(members) = at else {
+            let message = "another column stands where this one needs an object";
+            return Err(Rejection::new("invalid_csv", path.pointer(), message));
+        };
+        at = members.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
+    }
+    *at = value;
+    Ok(())
+}

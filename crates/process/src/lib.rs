@@ -1,0 +1,55 @@
+//! The service that writes records: decode, the right to write, schema, append.
+
+mod answer;
+pub mod config;
+mod controllers;
+mod decode;
+mod ingest;
+mod prepare;
+mod quota;
+
+use std::sync::Arc;
+
+use axum::Router;
+use forebay_contract::Catalog;
+use forebay_db::Db;
+use tokio::sync::Semaphore;
+
+use config::ProcessConfig;
+
+/// The service.
+#[derive(Clone)]
+pub struct Process {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    db: Db,
+    catalog: Arc<dyn Catalog>,
+    config: ProcessConfig,
+    /// KiB of bodies that are accepted and not yet stored.
+    queue: Arc<Semaphore>,
+    quota: quota::Quota,
+}
+
+/// What the service needs of the house.
+pub struct Deps {
+    /// The database.
+    pub db: Db,
+    /// What each stream is.
+    pub catalog: Arc<dyn Catalog>,
+}
+
+impl Process {
+    /// Opens the service.
+    pub fn open(config: ProcessConfig, deps: Deps) -> Process {
+        let Deps { db, catalog } = deps;
+        let queue = Arc::new(Semaphore::new(config.queue / 1024));
+        Process { inner: Arc::new(Inner { db, catalog, config, queue, quota: Default::default() }) }
+    }
+
+    /// Its HTTP door.
+    pub fn router(&self) -> Router {
+        controllers::router().with_state(self.clone())
+    }
+}
