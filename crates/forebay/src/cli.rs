@@ -1,0 +1,111 @@
+//! The command line.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+use forebay_config::Config;
+
+use crate::{Failure, serve};
+
+/// The backend for streams of records.
+#[derive(Debug, Parser)]
+#[command(name = "forebay", version, about)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run Forebay.
+    Serve(Flags),
+    /// Run Forebay with this machine's own measurements as records.
+    Demo(Flags),
+    /// Look at the settings.
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Write a completion script.
+    Completions {
+        /// For which shell.
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Show each setting and where it comes from.
+    Explain {
+        #[command(flatten)]
+        flags: Flags,
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// Flags that win over every other source of settings.
+#[derive(Debug, Args)]
+pub(crate) struct Flags {
+    /// Folder with app.yaml, database.yaml and logging.yaml.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Where data is kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+    /// The public address.
+    #[arg(long, value_name = "ADDR")]
+    listen: Option<String>,
+    /// The address for operators.
+    #[arg(long, value_name = "ADDR")]
+    admin_listen: Option<String>,
+}
+
+impl Flags {
+    fn load(&self) -> Result<Config, Failure> {
+        let all = [
+            ("server.data_dir", &self.data),
+            ("server.listen", &self.listen),
+            ("server.admin_listen", &self.admin_listen),
+        ];
+        let set: Vec<_> = all.iter().filter_map(|(k, v)| Some((*k, (*v).clone()?))).collect();
+        let environment = std::env::vars_os()
+            .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
+        Config::load(self.config.as_deref(), environment, &set)
+            .map_err(|e| Failure::Configuration(e.to_string()))
+    }
+}
+
+/// Runs a command.
+pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
+    match cli.command {
+        Command::Serve(flags) => serve::run(&flags.load()?, serve::Mode::Serve),
+        Command::Demo(flags) => serve::run(&flags.load()?, serve::Mode::Demo),
+        Command::Config { command: ConfigCommand::Explain { flags, json } } => {
+            explain(&flags.load()?, json)
+        }
+        Command::Completions { shell } => {
+            let mut out = std::io::stdout();
+            clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut out);
+            Ok(())
+        }
+    }
+}
+
+fn explain(config: &Config, json: bool) -> Result<(), Failure> {
+    let rows = config.explain();
+    let text = if json {
+        serde_json::to_string_pretty(&rows).map_err(|e| Failure::Other(e.to_string()))?
+    } else {
+        let width = |f: fn(&forebay_config::Explained) -> usize| rows.iter().map(f).max();
+        let key = width(|r| r.key.len()).unwrap_or(0);
+        let value = width(|r| r.value.to_string().len()).unwrap_or(0);
+        let line = |r: &forebay_config::Explained| {
+            format!("{:key$}  {:value$}  {}", r.key, r.value.to_string(), r.from)
+        };
+        rows.iter().map(line).collect::<Vec<_>>().join("\n")
+    };
+    writeln!(std::io::stdout(), "{text}").map_err(|e| Failure::Other(e.to_string()))
+}

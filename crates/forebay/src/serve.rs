@@ -1,0 +1,199 @@
+//! Puts the services together and runs them until a signal comes.
+
+use std::fs::File;
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use forebay_auth::Keys;
+use forebay_config::Config;
+use forebay_db::{Db, DbError, Look, Settings as DbSettings};
+use forebay_gateway::{Gateway, Listening, Status};
+use forebay_http::cursor::Signer;
+use forebay_model::time::SystemClock;
+use forebay_process::Process;
+use forebay_store::Store;
+use forebay_store::catalog::StoredCatalog;
+use forebay_telemetry::logs;
+use forebay_telemetry::metrics::Metrics;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::settings::Settings;
+use crate::{Failure, demo};
+
+/// What runs beside the services.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Nothing.
+    Serve,
+    /// The machine's measurements, with a key for this run.
+    Demo,
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub(crate) fn run(config: &Config, mode: Mode) -> Result<(), Failure> {
+    let settings = Settings::read(config)?;
+    logs::start(&settings.log_level, &settings.log_format).map_err(Failure::Configuration)?;
+    let metrics = Metrics::start().map_err(Failure::Other)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Other(e.to_string()))?;
+    runtime.block_on(serve(settings, metrics, mode))
+}
+
+async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), Failure> {
+    let data_dir = settings.data_dir.clone();
+    std::fs::create_dir_all(&data_dir).map_err(|e| {
+        Failure::Configuration(format!("server.data_dir: {}: {e}", data_dir.display()))
+    })?;
+    let _lock = lock(&settings.database)?;
+    let clock = Arc::new(SystemClock);
+    let db = Db::open(settings.database, clock.clone()).await.map_err(unusable)?;
+    let given = settings.api_key.as_ref().map(|key| key.reveal().to_owned());
+    let for_this_run = match (mode, &given) {
+        (Mode::Demo, None) => Some(forebay_auth::new_key().map_err(|e| other(&e))?),
+        _ => None,
+    };
+    let key = given.as_deref().or(for_this_run.as_deref());
+    let opened = Keys::open(&db, key).await.map_err(|e| other(&e))?;
+    let signer = Signer::new(&opened.cursor_secret);
+    let catalog = StoredCatalog::new(db.clone());
+    let stopping = CancellationToken::new();
+    let store = Store::open(
+        settings.store,
+        forebay_store::Deps {
+            db: db.clone(),
+            catalog: catalog.clone(),
+            signer,
+            clock,
+            stopping: stopping.clone(),
+        },
+    );
+    let deps = forebay_process::Deps { db: db.clone(), catalog };
+    let process = Process::open(settings.process, deps);
+    let routes = store.router().merge(process.router());
+    let status = Arc::new(Own { db: db.clone(), metrics });
+    let gateway = Gateway::new(settings.gateway, routes.clone(), Arc::new(opened.keys), status);
+    let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
+    let listening = listening.map_err(Failure::Configuration)?;
+    let addresses = listening.addresses().map_err(|e| other(&e))?;
+    let mut signals = Signals::new().map_err(|e| other(&e))?;
+    let tasks = tokio::spawn(store.tasks());
+    let measuring =
+        (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
+    let serving = tokio::spawn(listening.serve(gateway, stopping.clone()));
+    announce(&data_dir, addresses).map_err(|e| other(&e))?;
+    banner(addresses.0, mode, opened.made.as_deref(), for_this_run.as_deref());
+    tracing::info!(listen = %addresses.0, admin = %addresses.1, "ready");
+
+    signals.wait().await;
+    tracing::info!("stopping");
+    if let Some(measuring) = measuring {
+        measuring.abort();
+    }
+    stopping.cancel();
+    // A panic of the accept loop was logged where it happened.
+    let _ = serving.await;
+    tasks.abort();
+    db.writer().close();
+    // It may be gone already; the next start writes it anew.
+    let _ = std::fs::remove_file(data_dir.join("run.json"));
+    tracing::info!("stopped");
+    Ok(())
+}
+
+struct Own {
+    db: Db,
+    metrics: Metrics,
+}
+
+#[async_trait]
+impl Status for Own {
+    async fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
+        let probe = async {
+            let mut conn = self.db.reader(Look::Point).await?;
+            conn.query_opt("SELECT 1", &[]).await
+        };
+        let database = match probe.await {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                tracing::warn!(%error, "the database does not answer");
+                Err("unavailable".to_owned())
+            }
+        };
+        vec![("database", database)]
+    }
+
+    fn metrics(&self) -> String {
+        self.metrics.render()
+    }
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        let terminate = signal(SignalKind::terminate())?;
+        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// One process works on a SQLite file; a second one is told so.
+fn lock(database: &DbSettings) -> Result<Option<File>, Failure> {
+    let DbSettings::Sqlite { path, .. } = database else { return Ok(None) };
+    let mut name = path.clone().into_os_string();
+    name.push(".lock");
+    let name = Path::new(&name);
+    let file = File::options().create(true).truncate(false).write(true).open(name);
+    let file = file.map_err(|e| Failure::Engine(format!("{}: {e}", name.display())))?;
+    file.try_lock()
+        .map_err(|_| Failure::Engine(format!("{} is in use by another process", path.display())))?;
+    Ok(Some(file))
+}
+
+fn unusable(error: DbError) -> Failure {
+    match error {
+        DbError::Newer { .. } => Failure::Newer(error.to_string()),
+        error => Failure::Engine(error.to_string()),
+    }
+}
+
+fn other(error: &dyn std::fmt::Display) -> Failure {
+    Failure::Other(error.to_string())
+}
+
+/// Writes `run.json`: whole or not at all.
+fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::io::Result<()> {
+    let content = serde_json::json!({
+        "pid": std::process::id(),
+        "listen": listen.to_string(),
+        "admin": admin.to_string(),
+    });
+    let draft = data_dir.join("run.json.new");
+    std::fs::write(&draft, content.to_string())?;
+    std::fs::rename(draft, data_dir.join("run.json"))
+}
+
+fn banner(listen: SocketAddr, mode: Mode, made: Option<&str>, for_this_run: Option<&str>) {
+    let mut text = format!("Forebay listens on http://{listen}\n");
+    if let Some(key) = made {
+        text.push_str(&format!("The administrator's key, shown this once: {key}\n"));
+    }
+    if mode == Mode::Demo {
+        text.push_str(&demo::tour(listen, for_this_run));
+    }
+    // Nobody reads stderr: the log says that it is ready.
+    let _ = std::io::stderr().write_all(text.as_bytes());
+}

@@ -1,0 +1,175 @@
+//! From settings to what each service takes.
+
+use std::path::{Path, PathBuf};
+
+use forebay_config::{Config, Secret, Size, Span};
+use forebay_db::Settings as DbSettings;
+use forebay_db::postgres::PgSettings;
+use forebay_gateway::config::GatewayConfig;
+use forebay_process::config::ProcessConfig;
+use forebay_store::config::StoreConfig;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::Failure;
+
+/// All settings, typed.
+pub(crate) struct Settings {
+    pub(crate) listen: String,
+    pub(crate) admin_listen: String,
+    pub(crate) data_dir: PathBuf,
+    pub(crate) api_key: Option<Secret>,
+    pub(crate) database: DbSettings,
+    pub(crate) gateway: GatewayConfig,
+    pub(crate) process: ProcessConfig,
+    pub(crate) store: StoreConfig,
+    pub(crate) demo_interval: std::time::Duration,
+    pub(crate) log_level: String,
+    pub(crate) log_format: String,
+}
+
+#[derive(Deserialize)]
+struct Server {
+    listen: String,
+    admin_listen: String,
+    data_dir: PathBuf,
+    api_key: Option<Secret>,
+    header_timeout: Span,
+    body_timeout: Span,
+    request_timeout: Span,
+    shutdown_timeout: Span,
+    max_connections: usize,
+    max_headers: usize,
+    max_header_bytes: Size,
+}
+
+#[derive(Deserialize)]
+struct Ingest {
+    max_body: Size,
+    max_records: usize,
+    max_record: Size,
+    queue: Size,
+}
+
+#[derive(Deserialize)]
+struct Subscribe {
+    heartbeat: Span,
+    max_subscribers: usize,
+}
+
+#[derive(Deserialize)]
+struct Idempotency {
+    ttl: Span,
+    max_keys: usize,
+}
+
+#[derive(Deserialize)]
+struct Demo {
+    interval: Span,
+}
+
+#[derive(Deserialize)]
+struct Logging {
+    level: String,
+    format: String,
+}
+
+#[derive(Deserialize)]
+struct Database {
+    url: Option<Secret>,
+    sqlite: Sqlite,
+    postgres: Postgres,
+}
+
+#[derive(Deserialize)]
+struct Sqlite {
+    readers: usize,
+    cache: Size,
+}
+
+#[derive(Deserialize)]
+struct Postgres {
+    pool: usize,
+    pool_timeout: Span,
+    connect_timeout: Span,
+    statement_timeout: Span,
+    writers: usize,
+    tls_ca: Option<String>,
+}
+
+impl Settings {
+    /// Reads and checks them.
+    pub(crate) fn read(config: &Config) -> Result<Settings, Failure> {
+        let server: Server = section(config, "server")?;
+        let ingest: Ingest = section(config, "ingest")?;
+        let subscribe: Subscribe = section(config, "subscribe")?;
+        let idempotency: Idempotency = section(config, "idempotency")?;
+        let demo: Demo = section(config, "demo")?;
+        let logging: Logging = section(config, "logging")?;
+        let database = section::<Database>(config, "database")?.read(&server.data_dir)?;
+        Ok(Settings {
+            database,
+            gateway: GatewayConfig {
+                header_timeout: server.header_timeout.0,
+                request_timeout: server.request_timeout.0,
+                shutdown_timeout: server.shutdown_timeout.0,
+                max_connections: server.max_connections.max(1),
+                max_headers: server.max_headers.max(1),
+                max_header_bytes: server.max_header_bytes.0,
+            },
+            process: ProcessConfig {
+                max_body: ingest.max_body.0,
+                max_records: ingest.max_records,
+                max_record: ingest.max_record.0,
+                queue: ingest.queue.0,
+                body_timeout: server.body_timeout.0,
+                idempotency_ttl: idempotency.ttl.0,
+                max_keys: idempotency.max_keys,
+            },
+            store: StoreConfig {
+                heartbeat: subscribe.heartbeat.0,
+                idempotency_ttl: idempotency.ttl.0,
+                max_subscribers: subscribe.max_subscribers,
+            },
+            listen: server.listen,
+            admin_listen: server.admin_listen,
+            data_dir: server.data_dir,
+            api_key: server.api_key.filter(|key| !key.reveal().is_empty()),
+            demo_interval: demo.interval.0,
+            log_level: logging.level,
+            log_format: logging.format,
+        })
+    }
+}
+
+fn section<T: DeserializeOwned>(config: &Config, name: &str) -> Result<T, Failure> {
+    config.section(name).map_err(|e| Failure::Configuration(e.to_string()))
+}
+
+impl Database {
+    fn read(self, data_dir: &Path) -> Result<DbSettings, Failure> {
+        let Sqlite { readers, cache } = self.sqlite;
+        let sqlite = |path| DbSettings::Sqlite { path, readers, cache_bytes: cache.0 as u64 };
+        let Some(url) = self.url.as_ref().map(Secret::reveal).filter(|url| !url.is_empty()) else {
+            return Ok(sqlite(data_dir.join("forebay.db")));
+        };
+        if let Some(path) = url.strip_prefix("sqlite:") {
+            return Ok(sqlite(path.strip_prefix("//").unwrap_or(path).into()));
+        }
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            let message = "DATABASE_URL: begins with sqlite: or postgres://";
+            return Err(Failure::Configuration(message.to_owned()));
+        }
+        let Postgres { pool, pool_timeout, connect_timeout, statement_timeout, writers, tls_ca } =
+            self.postgres;
+        let server = PgSettings {
+            url: url.to_owned(),
+            pool,
+            pool_timeout: pool_timeout.0,
+            connect_timeout: connect_timeout.0,
+            statement_timeout: statement_timeout.0,
+            tls_ca,
+        };
+        Ok(DbSettings::Postgres { server, writers })
+    }
+}

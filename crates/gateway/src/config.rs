@@ -1,0 +1,20 @@
+//! The gateway's limits.
+
+use std::time::Duration;
+
+/// Plain data; the defaults stand in `config/app.yaml`.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Longest time until a request's head is complete.
+    pub header_timeout: Duration,
+    /// Longest time until an answer begins.
+    pub request_timeout: Duration,
+    /// How long in-flight requests may take when the process stops.
+    pub shutdown_timeout: Duration,
+    /// Most connections at once.
+    pub max_connections: usize,
+    /// Most header fields of a request.
+    pub max_headers: usize,
+    /// Most bytes of a request's head.
+    pub max_header_bytes: usize,
+}

@@ -1,0 +1,182 @@
+//! Accepts connections, serves them, and lets go of them in order when the process stops.
+
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::Body;
+
+use bytes::Bytes;
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::Service;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::Gateway;
+use crate::io::Filled;
+
+/// The two doors, open and not yet served.
+pub struct Listening {
+    public: TcpListener,
+    admin: TcpListener,
+}
+
+impl Listening {
+    /// Opens both doors.
+    pub async fn bind(public: &str, admin: &str) -> Result<Listening, String> {
+        let open = async |address: &str| {
+            TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))
+        };
+        Ok(Listening { public: open(public).await?, admin: open(admin).await? })
+    }
+
+    /// The addresses, with the ports that were taken: public, admin.
+    pub fn addresses(&self) -> std::io::Result<(SocketAddr, SocketAddr)> {
+        Ok((self.public.local_addr()?, self.admin.local_addr()?))
+    }
+
+    /// Serves until `stopping`, then answers what is in flight.
+    pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
+        let public = accept(self.public, gateway.clone(), Door::Public, stopping.clone());
+        let admin = accept(self.admin, gateway, Door::Admin, stopping);
+        tokio::join!(public, admin);
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Door {
+    Public,
+    Admin,
+}
+
+async fn accept(listener: TcpListener, gateway: Gateway, door: Door, stopping: CancellationToken) {
+    let config = &gateway.inner.config;
+    let room = Arc::new(Semaphore::new(config.max_connections));
+    let open = TaskTracker::new();
+    loop {
+        let Ok(place) = room.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping.cancelled() => break,
+        };
+        let socket = match accepted {
+            Ok((socket, _)) => socket,
+            Err(error) => {
+                // Out of descriptors, mostly: the next try comes when some may be free.
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            }
+        };
+        let connection = connection(socket, gateway.clone(), door);
+        let stopping = stopping.clone();
+        open.spawn(async move {
+            if let Err(error) = run(connection, stopping).await {
+                tracing::debug!(%error, "connection ended");
+            }
+            drop(place);
+        });
+    }
+    drop(listener);
+    open.close();
+    if tokio::time::timeout(config.shutdown_timeout, open.wait()).await.is_err() {
+        tracing::warn!("requests were still in flight when the time to stop was over");
+    }
+}
+
+/// Serves a connection; when the process stops, no further than the request in flight.
+async fn run(connection: Connection, stopping: CancellationToken) -> hyper::Result<()> {
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        served = connection.as_mut() => return served,
+        () = stopping.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    connection.await
+}
+
+type Connection = http1::UpgradeableConnection<TokioIo<Filled<TcpStream>>, Serving>;
+
+fn connection(socket: TcpStream, gateway: Gateway, door: Door) -> Connection {
+    // Small answers leave at once; an error here only costs time.
+    let _ = socket.set_nodelay(true);
+    let busy = Arc::new(AtomicBool::new(false));
+    let config = &gateway.inner.config;
+    let mut builder = http1::Builder::new();
+    builder
+        .timer(TokioTimer::new())
+        .header_read_timeout(config.header_timeout)
+        .max_headers(config.max_headers)
+        .max_buf_size(config.max_header_bytes.max(8192));
+    let io = TokioIo::new(Filled::new(socket, busy.clone()));
+    builder.serve_connection(io, Serving { gateway, door, busy }).with_upgrades()
+}
+
+/// One connection's requests.
+struct Serving {
+    gateway: Gateway,
+    door: Door,
+    busy: Arc<AtomicBool>,
+}
+
+impl Service<http::Request<Incoming>> for Serving {
+    type Response = http::Response<Tracked>;
+    type Error = Infallible;
+    type Future = AnswerFuture;
+
+    fn call(&self, request: http::Request<Incoming>) -> AnswerFuture {
+        let (gateway, door, busy) = (self.gateway.clone(), self.door, self.busy.clone());
+        Box::pin(async move {
+            busy.store(true, Ordering::Relaxed);
+            let request = request.map(Body::new);
+            let response = match door {
+                Door::Public => gateway.answer(request).await,
+                Door::Admin => gateway.answer_admin(request).await,
+            };
+            Ok(response.map(|body| Tracked { body, busy }))
+        })
+    }
+}
+
+type AnswerFuture =
+    Pin<Box<dyn Future<Output = Result<http::Response<Tracked>, Infallible>> + Send>>;
+
+/// A body that says when it is over.
+struct Tracked {
+    body: Body,
+    busy: Arc<AtomicBool>,
+}
+
+impl Drop for Tracked {
+    fn drop(&mut self) {
+        self.busy.store(false, Ordering::Relaxed);
+    }
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

@@ -1,0 +1,168 @@
+//! What every request passes, in this order: an id, a time limit, a guard against panics, the
+//! question who asks, the route; then one line of log and two metrics.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use axum::extract::{MatchedPath, Request};
+use axum::middleware::Next;
+use axum::response::Response;
+use forebay_http::Who;
+use forebay_model::principal::METRICS_READ;
+use forebay_model::{Code, Error};
+use futures_util::FutureExt;
+use http::header::{CONTENT_TYPE, HeaderName};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use tower::ServiceExt;
+
+use crate::{Gateway, answer, credential, readiness};
+
+pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const MAX_ID_BYTES: usize = 128;
+
+/// The route that was taken, left in the answer for the metrics.
+#[derive(Clone)]
+struct Route(Arc<str>);
+
+pub(crate) async fn note_route(request: Request, next: Next) -> Response {
+    let route = request.extensions().get::<MatchedPath>().map(|path| Arc::from(path.as_str()));
+    let mut response = next.run(request).await;
+    if let Some(route) = route {
+        response.extensions_mut().insert(Route(route));
+    }
+    response
+}
+
+impl Gateway {
+    /// Answers one request; this never fails.
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let started = Instant::now();
+        let id = request_id(request.headers());
+        let method = request.method().clone();
+        let limit = self.inner.config.request_timeout;
+        let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
+        let mut response = match tokio::time::timeout(limit, guarded).await {
+            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(Err(error))) => answer::problem(&error, &id),
+            Ok(Err(panic)) => answer::problem(&Error::internal(said(panic.as_ref())), &id),
+            Err(_) => {
+                let error = Error::new(Code::Timeout, "the request took too long");
+                answer::problem(&error, &id)
+            }
+        };
+        answer::finish(&mut response, &id);
+        if let Ok(value) = HeaderValue::try_from(&id) {
+            response.headers_mut().insert(&REQUEST_ID, value);
+        }
+        note(&method, &response, started.elapsed(), &id);
+        response
+    }
+
+    async fn serve(&self, mut request: Request) -> Result<Response, Error> {
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        match request.uri().path() {
+            "/healthz" if reading => return Ok(text("application/json", "{\"ok\":true}".into())),
+            "/readyz" if reading => return Ok(self.readyz().await),
+            _ => {}
+        }
+        let unknown = || Error::new(Code::Unauthenticated, "a valid key is needed");
+        let secret = credential::secret(request.headers()).ok_or_else(unknown)?;
+        let who = self.inner.identity.identify(&secret).await?.ok_or_else(unknown)?;
+        if request.uri().path() == "/metrics" && reading {
+            who.require(METRICS_READ)?;
+            return Ok(text("text/plain; version=0.0.4", self.inner.status.metrics()));
+        }
+        request.extensions_mut().insert(Who(who));
+        match self.inner.router.clone().oneshot(request).await {
+            Ok(response) => Ok(response),
+            Err(never) => match never {},
+        }
+    }
+
+    /// Answers on the listener for operators: metrics and health, without a key.
+    pub(crate) async fn answer_admin(&self, request: Request) -> Response {
+        let id = request_id(request.headers());
+        let reading = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut response = match request.uri().path() {
+            "/healthz" if reading => text("application/json", "{\"ok\":true}".into()),
+            "/readyz" if reading => self.readyz().await,
+            "/metrics" if reading => text("text/plain; version=0.0.4", self.inner.status.metrics()),
+            "/healthz" | "/readyz" | "/metrics" => {
+                answer::problem(&answer::by_status(StatusCode::METHOD_NOT_ALLOWED), &id)
+            }
+            _ => answer::problem(&answer::by_status(StatusCode::NOT_FOUND), &id),
+        };
+        if let Ok(value) = HeaderValue::try_from(&id) {
+            response.headers_mut().insert(&REQUEST_ID, value);
+        }
+        response
+    }
+
+    async fn readyz(&self) -> Response {
+        let (ready, body) = readiness(self.inner.status.as_ref()).await;
+        let mut response = text("application/json", body);
+        if !ready {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        }
+        response
+    }
+}
+
+fn text(kind: &'static str, body: String) -> Response {
+    let mut response = Response::new(Body::from(body));
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
+}
+
+/// The caller's id where it is short and plain, else one of ours.
+fn request_id(headers: &HeaderMap) -> String {
+    let plain = |c: u8| c.is_ascii_alphanumeric() || b"-_.:".contains(&c);
+    match headers.get(&REQUEST_ID).and_then(|v| v.to_str().ok()) {
+        Some(id) if (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(plain) => {
+            id.to_owned()
+        }
+        _ => uuid::Uuid::now_v7().to_string(),
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().copied();
+    let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    format!("panic: {}", text.unwrap_or("of unknown kind"))
+}
+
+/// Methods are few in the metrics, whatever a client invents.
+fn method_label(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        _ => "OTHER",
+    }
+}
+
+fn note(method: &Method, response: &Response, took: Duration, request_id: &str) {
+    let route = response.extensions().get::<Route>();
+    let route: String = route.map_or_else(|| "none".to_owned(), |r| r.0.as_ref().to_owned());
+    let status = response.status();
+    tracing::debug!(
+        request_id,
+        method = method_label(method),
+        route,
+        status = status.as_u16(),
+        micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        "request"
+    );
+    let labels = [("route", route), ("method", method_label(method).to_owned())];
+    metrics::histogram!("forebay_http_request_duration_seconds", &labels)
+        .record(took.as_secs_f64());
+    let status = status.as_str().to_owned();
+    let [route, method] = labels;
+    let labels = [route, method, ("status", status)];
+    metrics::counter!("forebay_http_requests_total", &labels).increment(1);
+}

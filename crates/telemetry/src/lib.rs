@@ -1,0 +1,4 @@
+//! Logs and metrics: how the process tells operators what it does.
+
+pub mod logs;
+pub mod metrics;
