@@ -22,7 +22,6 @@ pub(crate) fn finish(response: &mut Response, request_id: &str) {
     if (status.is_client_error() || status.is_server_error()) && plain {
         let error = by_status(status);
         log(&error, request_id);
-        response.headers_mut().remove(http::header::CONTENT_LENGTH);
         render(&error, request_id, response);
     }
 }

@@ -1,0 +1,75 @@
+//! The repository's chores: `cargo xtask test | services up | services down | tidy`.
+
+mod services;
+mod tidy;
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, bail};
+
+const USAGE: &str = "cargo xtask test | services up | services down | tidy";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test", rest @ ..] => test(rest),
+        ["services", "up"] => {
+            services::up().and_then(|url| say(&format!("{}={url}", services::URL)))
+        }
+        ["services", "down"] => services::down(),
+        ["tidy"] => tidy::check(&root()),
+        _ => Err(anyhow::anyhow!(USAGE)),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody reads stderr: the status still says it.
+            let _ = writeln!(std::io::stderr(), "xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Everything that must pass: the house's order, the formatting, the lints, the tests on both
+/// engines.
+fn test(rest: &[&str]) -> Result<()> {
+    tidy::check(&root())?;
+    cargo(&["fmt", "--all", "--check"], &[])?;
+    cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
+    let (url, ours) = match std::env::var_os(services::URL).map(std::ffi::OsString::into_string) {
+        Some(Ok(url)) => (url, false),
+        _ => (services::up()?, true),
+    };
+    let mut arguments = vec!["test", "--workspace"];
+    arguments.extend(rest);
+    let tested = cargo(&arguments, &[(services::URL, &url)]);
+    if ours {
+        services::down()?;
+    }
+    tested
+}
+
+fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root()).args(arguments).envs(environment.iter().copied());
+    run(&mut command)
+}
+
+pub(crate) fn run(command: &mut Command) -> Result<()> {
+    let status = command.status().with_context(|| format!("{command:?} does not start"))?;
+    if !status.success() {
+        bail!("{command:?} failed: {status}");
+    }
+    Ok(())
+}
+
+fn say(text: &str) -> Result<()> {
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
