@@ -1,0 +1,136 @@
+//! kill -9 under load: what was acknowledged is there, seq has no hole, each id stands once.
+
+use crate::support::both;
+
+both! { nothing_acknowledged_is_lost }
+
+mod scenario {
+    use std::collections::{HashMap, HashSet};
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use reqwest::{Client, StatusCode};
+    use serde_json::{Value, json};
+
+    use crate::support::{Engine, KEY, Server, orders};
+
+    const CYCLES: u64 = 30;
+    const WRITERS: u64 = 6;
+    const STREAMS: [&str; 3] = ["one", "two", "three"];
+
+    /// Stream and id, with the seq that was acknowledged.
+    type Acknowledged = Arc<Mutex<HashMap<(String, String), i64>>>;
+
+    pub(super) async fn nothing_acknowledged_is_lost(engine: Engine) {
+        let mut s = Server::start(engine).await;
+        for stream in STREAMS {
+            s.put(&format!("/v1/streams/{stream}"), orders()).await.expect(201);
+        }
+        let acknowledged = Acknowledged::default();
+        for cycle in 0..CYCLES {
+            let answers = Arc::new(AtomicU64::new(0));
+            let writers: Vec<_> = (0..WRITERS)
+                .map(|writer| {
+                    let job = Job {
+                        base: format!("http://{}", s.address),
+                        cycle,
+                        writer,
+                        answers: answers.clone(),
+                        acknowledged: acknowledged.clone(),
+                    };
+                    tokio::spawn(job.write())
+                })
+                .collect();
+            // The moment differs from cycle to cycle; others are in flight at each.
+            let moment = 3 + (cycle * 7) % 40;
+            while answers.load(Ordering::Relaxed) < moment {
+                tokio::task::yield_now().await;
+            }
+            s.kill();
+            for writer in writers {
+                writer.await.unwrap();
+            }
+            s.restart();
+            check(&s, &acknowledged.lock().unwrap().clone()).await;
+        }
+    }
+
+    struct Job {
+        base: String,
+        cycle: u64,
+        writer: u64,
+        answers: Arc<AtomicU64>,
+        acknowledged: Acknowledged,
+    }
+
+    impl Job {
+        /// Writes until the server is gone: new ids and repeated ones, to one stream or to all.
+        async fn write(self) {
+            let client = Client::new();
+            for round in 0_u64.. {
+                let id = |n: u64| {
+                    format!(
+                        "{}-{}-{}",
+                        self.cycle,
+                        self.writer,
+                        round.saturating_sub(n % 2) * 10 + n
+                    )
+                };
+                let record = |n: u64| json!({"id": id(n), "data": {"owner": id(n), "n": n}});
+                let records: Vec<Value> = (0..1 + round % 7).map(record).collect();
+                let streams: Vec<&str> = if round % 3 == 0 {
+                    STREAMS.to_vec()
+                } else {
+                    vec![STREAMS[usize::try_from((round + self.writer) % 3).unwrap()]]
+                };
+                let entry = |stream: &&str| json!({"stream": stream, "records": records});
+                let body: Vec<Value> = streams.iter().map(entry).collect();
+                let request = client.post(format!("{}/v1/batch", self.base)).bearer_auth(KEY);
+                let Ok(response) = request.json(&body).send().await else { return };
+                let status = response.status();
+                let Ok(told) = response.json::<Value>().await else { return };
+                // A 503 is an honest no.
+                if status == StatusCode::SERVICE_UNAVAILABLE {
+                    continue;
+                }
+                assert_eq!(status, 200, "{told}");
+                self.note(&told);
+                self.answers.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+
+        fn note(&self, told: &Value) {
+            let mut acknowledged = self.acknowledged.lock().unwrap();
+            for result in told["results"].as_array().unwrap() {
+                for record in result["records"].as_array().unwrap() {
+                    let text = |v: &Value| v.as_str().unwrap().to_owned();
+                    let key = (text(&result["stream"]), text(&record["id"]));
+                    let seq = record["seq"].as_i64().unwrap();
+                    let known = acknowledged.insert(key, seq);
+                    assert!(known.is_none_or(|known| known == seq), "{told}");
+                }
+            }
+        }
+    }
+
+    async fn check(s: &Server, acknowledged: &HashMap<(String, String), i64>) {
+        let mut recovered = HashMap::new();
+        for stream in STREAMS {
+            let export = s.get(&format!("/v1/streams/{stream}/export")).await;
+            assert_eq!(export.status, 200);
+            let mut ids = HashSet::new();
+            for (at, line) in export.text.lines().enumerate() {
+                let record: Value = serde_json::from_str(line).unwrap();
+                let seq = record["seq"].as_i64().unwrap();
+                assert_eq!(seq, i64::try_from(at).unwrap() + 1, "a hole in {stream}");
+                let id = record["id"].as_str().unwrap().to_owned();
+                assert_eq!(record["data"]["owner"], id.as_str());
+                assert!(ids.insert(id.clone()), "{id} stands twice");
+                recovered.insert((stream.to_owned(), id), seq);
+            }
+        }
+        for (key, seq) in acknowledged {
+            assert_eq!(recovered.get(key), Some(seq), "{key:?} was acknowledged");
+        }
+    }
+}

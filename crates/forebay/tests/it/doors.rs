@@ -1,0 +1,177 @@
+//! Who is let in, what a malformed request is told, and how the process starts and ends.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+
+use reqwest::Method;
+use serde_json::json;
+
+use crate::support::{Engine, KEY, Server, answer, forebay, orders};
+
+const OPERATIONS: &[(&str, &str)] = &[
+    ("GET", "/v1/streams"),
+    ("GET", "/v1/streams/orders"),
+    ("PUT", "/v1/streams/orders"),
+    ("DELETE", "/v1/streams/orders"),
+    ("GET", "/v1/streams/orders/records"),
+    ("POST", "/v1/streams/orders/records"),
+    ("GET", "/v1/streams/orders/records/a"),
+    ("PUT", "/v1/streams/orders/records/a"),
+    ("PATCH", "/v1/streams/orders/records/a"),
+    ("DELETE", "/v1/streams/orders/records/a"),
+    ("GET", "/v1/streams/orders/export"),
+    ("GET", "/v1/streams/orders/subscribe"),
+    ("POST", "/v1/batch"),
+    ("GET", "/metrics"),
+    ("GET", "/nothing/here"),
+];
+
+#[tokio::test]
+async fn without_a_valid_key_there_is_nothing() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let client = reqwest::Client::new();
+    for (method, path) in OPERATIONS {
+        let request = || {
+            let method: Method = method.parse().unwrap();
+            client.request(method, format!("http://{}{path}", s.address))
+        };
+        for request in [
+            request(),
+            request().bearer_auth("wrong"),
+            request().bearer_auth(""),
+            request().header("x-api-key", "wrong"),
+            request().basic_auth("a", Some("wrong")),
+        ] {
+            let refused = answer(request).await;
+            refused.problem(401, "unauthenticated");
+            assert!(refused.headers.contains_key("www-authenticate"), "{path}");
+        }
+    }
+    for request in [
+        client.get(format!("http://{}/v1/streams", s.address)).header("x-api-key", KEY),
+        client.get(format!("http://{}/v1/streams", s.address)).basic_auth("any", Some(KEY)),
+        client
+            .get(format!("http://{}/v1/streams", s.address))
+            .header("authorization", format!("ApiKey {KEY}")),
+    ] {
+        answer(request).await.expect(200);
+    }
+    for path in ["/healthz", "/readyz"] {
+        answer(client.get(format!("http://{}{path}", s.address))).await.expect(200);
+        answer(client.get(format!("http://{}{path}", s.admin))).await.expect(200);
+    }
+    let metrics = answer(client.get(format!("http://{}/metrics", s.admin))).await;
+    assert!(metrics.text.contains("forebay_http_requests_total"), "{}", metrics.text);
+    assert!(metrics.text.contains("process_resident_memory_bytes"));
+    assert!(!metrics.text.contains(KEY));
+    assert_eq!(s.get("/metrics").await.status, 200);
+    answer(client.get(format!("http://{}/v1/streams", s.admin))).await.problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn every_error_is_a_problem_document() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    s.get("/nothing/here").await.problem(404, "not_found");
+    s.delete("/v1/batch").await.problem(405, "method_not_allowed");
+    s.post("/v1/streams/none/records", json!({})).await.problem(404, "not_found");
+    s.get("/v1/streams/%ff").await.problem(400, "bad_request");
+    s.get("/v1/streams/orders/subscribe?after=x").await.problem(400, "validation_failed");
+    for (method, path) in OPERATIONS.iter().filter(|(_, path)| path.starts_with("/v1/")) {
+        if path.ends_with("/a") && *method != "GET" {
+            continue;
+        }
+        let method: Method = method.parse().unwrap();
+        let refused = answer(s.request(method, &format!("{path}?bogus=1")).body("{}")).await;
+        assert_eq!(refused.problem(400, "validation_failed")["errors"][0]["path"], "?bogus");
+    }
+    let named = s.request(Method::GET, "/nothing").header("x-request-id", "mine-1");
+    assert_eq!(answer(named).await.problem(404, "not_found")["request_id"], "mine-1");
+    let many: String = (0..150).map(|n| format!("h{n}: x\r\n")).collect();
+    let key = format!("x-api-key: {KEY}\r\n");
+    for (bytes, status) in [
+        ("GARBAGE\r\n\r\n".to_owned(), "400"),
+        (format!("GET / HTTP/1.1\r\n{many}\r\n"), "431"),
+        (format!("GET /{} HTTP/1.1\r\n\r\n", "a".repeat(70_000)), "431"),
+        (format!("POST /v1/batch HTTP/1.1\r\n{key}content-length: x\r\n\r\n"), "400"),
+        (
+            format!(
+                "POST /v1/streams/orders/records HTTP/1.1\r\n{key}transfer-encoding: chunked\r\n\r\nZZ\r\n"
+            ),
+            "400",
+        ),
+    ] {
+        let mut socket = TcpStream::connect(&s.address).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket.write_all(bytes.as_bytes()).unwrap();
+        let mut text = vec![0; 4096];
+        let read = socket.read(&mut text).unwrap();
+        let text = String::from_utf8_lossy(&text[..read]);
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{text}");
+        assert!(text.contains("application/problem+json"), "{text}");
+        assert!(text.contains("\"request_id\""), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn exit_statuses_say_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let run = |environment: &[(&str, &str)]| {
+        let mut command = forebay();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(folder.path()).envs(environment.iter().copied());
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (status, text) = run(&[("FOREBAY_SERVER__LISTN", "x")]);
+    assert_eq!(status, Some(2));
+    assert!(text.contains("did you mean `server.listen`?"), "{text}");
+    assert_eq!(run(&[("FOREBAY_INGEST__MAX_BODY", "lots")]).0, Some(2));
+    assert_eq!(run(&[("LOG_LEVEL", "LOUD")]).0, Some(2));
+    assert_eq!(run(&[("DATABASE_URL", "mysql://x")]).0, Some(2));
+    let (status, text) = run(&[("DATABASE_URL", "postgres://u:s3cret@127.0.0.1:1/x")]);
+    assert_eq!(status, Some(3), "{text}");
+    assert!(!text.contains("s3cret"), "{text}");
+    let s = Server::start(Engine::Sqlite).await;
+    let second = forebay()
+        .args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"])
+        .arg(s.data.path())
+        .output()
+        .unwrap();
+    assert_eq!(second.status.code(), Some(3));
+}
+
+#[tokio::test]
+async fn the_key_that_a_first_start_makes_is_shown_once_and_opens() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = || {
+        use std::io::{BufRead as _, BufReader};
+        let mut command = forebay();
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(folder.path());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert!(lines.map(Result::unwrap).any(|l| l.contains("\"ready\"")));
+        let run = std::fs::read_to_string(folder.path().join("run.json")).unwrap();
+        let run: serde_json::Value = serde_json::from_str(&run).unwrap();
+        (child, run["listen"].as_str().unwrap().to_owned())
+    };
+    let end = |mut child: std::process::Child| {
+        child.kill().unwrap();
+        let mut text = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut text).unwrap();
+        child.wait().unwrap();
+        text
+    };
+    let (child, _) = start();
+    let text = end(child);
+    let key = text.split_whitespace().find(|w| w.starts_with("fb_admin_")).unwrap().to_owned();
+    let (child, address) = start();
+    let request = reqwest::Client::new().get(format!("http://{address}/v1/streams"));
+    answer(request.bearer_auth(&key)).await.expect(200);
+    assert!(!end(child).contains("fb_admin_"));
+    let stored = std::fs::read(folder.path().join("forebay.db")).unwrap();
+    assert!(!stored.windows(key.len()).any(|w| w == key.as_bytes()));
+}

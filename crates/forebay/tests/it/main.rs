@@ -1,0 +1,11 @@
+//! Forebay from outside: the real binary, its HTTP doors, both engines.
+#![allow(clippy::unwrap_used, reason = "a test ends where its expectation does")]
+
+mod crash;
+mod doors;
+mod follow;
+mod ingest;
+mod input;
+mod reads;
+mod streams;
+mod support;

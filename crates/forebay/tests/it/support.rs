@@ -1,0 +1,217 @@
+//! Starts the binary and talks to it.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::Value;
+use tempfile::TempDir;
+
+pub(crate) const KEY: &str = "the-administrator's-key";
+
+/// Where a server keeps its records.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// Runs a scenario on both engines.
+macro_rules! both {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn sqlite() {
+                super::scenario::$name($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn postgres() {
+                super::scenario::$name($crate::support::Engine::Postgres).await;
+            }
+        }
+    )*};
+}
+pub(crate) use both;
+
+/// A running server; it ends with the value.
+pub(crate) struct Server {
+    child: Child,
+    pub(crate) data: TempDir,
+    pub(crate) database: Option<String>,
+    pub(crate) address: String,
+    pub(crate) admin: String,
+    client: reqwest::Client,
+}
+
+/// A server's answer.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    /// Asserts the status and returns the body.
+    pub(crate) fn expect(&self, status: u16) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{}", self.text);
+        if self.text.is_empty() { Value::Null } else { self.json() }
+    }
+
+    /// Asserts a problem document with this code.
+    pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
+        let body = self.expect(status);
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(self.headers["content-type"], "application/problem+json");
+        assert_eq!(self.headers["x-request-id"], body["request_id"].as_str().unwrap());
+        body
+    }
+}
+
+impl Server {
+    pub(crate) async fn start(engine: Engine) -> Server {
+        Self::start_with(engine, &[]).await
+    }
+
+    /// Starts a server on an empty database, with more of the environment.
+    pub(crate) async fn start_with(engine: Engine, environment: &[(&str, &str)]) -> Server {
+        let database = match engine {
+            Engine::Sqlite => None,
+            Engine::Postgres => Some(new_database().await),
+        };
+        let data = tempfile::tempdir().unwrap();
+        let (child, address, admin) = spawn(&data, database.as_deref(), environment);
+        let client = reqwest::Client::new();
+        Server { child, data, database, address, admin, client }
+    }
+
+    /// Ends the process as a power cut would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    pub(crate) fn restart(&mut self) {
+        self.kill();
+        let started = spawn(&self.data, self.database.as_deref(), &[]);
+        (self.child, self.address, self.admin) = started;
+    }
+
+    /// Asks the process to stop; returns its exit status.
+    pub(crate) fn stop(&mut self) -> Option<i32> {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().code()
+    }
+
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(KEY)
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(Method::GET, path)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, body: Value) -> Answer {
+        answer(self.request(Method::PUT, path).json(&body)).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        answer(self.request(Method::POST, path).json(&body)).await
+    }
+
+    pub(crate) async fn post_as(
+        &self,
+        path: &str,
+        kind: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        let request = self.request(Method::POST, path).header("content-type", kind);
+        answer(request.body(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
+        answer(self.request(Method::DELETE, path)).await
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended in the test.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub(crate) async fn answer(request: RequestBuilder) -> Answer {
+    let response = request.send().await.unwrap();
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.unwrap() }
+}
+
+/// The binary, alone with its arguments.
+pub(crate) fn forebay() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forebay"));
+    command.env_clear().stdin(Stdio::null());
+    command
+}
+
+fn spawn(
+    data: &TempDir,
+    database: Option<&str>,
+    environment: &[(&str, &str)],
+) -> (Child, String, String) {
+    let mut command = forebay();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    command.arg(data.path()).env("API_KEY", KEY).stdout(Stdio::piped());
+    command.envs(environment.iter().copied());
+    if let Some(url) = database {
+        command.env("DATABASE_URL", url);
+    }
+    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let ready = lines.by_ref().map(Result::unwrap).any(|l| l.contains("\"message\":\"ready\""));
+    assert!(ready, "the server ended: {:?}", child.wait());
+    // What it says later is read, so that it is never held up.
+    std::thread::spawn(move || lines.for_each(drop));
+    let run = std::fs::read_to_string(data.path().join("run.json")).unwrap();
+    let run: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["pid"], child.id());
+    let text = |name: &str| run[name].as_str().unwrap().to_owned();
+    (child, text("listen"), text("admin"))
+}
+
+/// Makes an empty database on the test server.
+async fn new_database() -> String {
+    let server = std::env::var_os("FOREBAY_TEST_POSTGRES")
+        .expect("FOREBAY_TEST_POSTGRES names a server: run `cargo xtask test`");
+    let server = server.into_string().unwrap();
+    let (client, connection) =
+        tokio_postgres::connect(&server, tokio_postgres::NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+    let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    let name = format!("forebay_{}_{count}", std::process::id());
+    client.batch_execute(&format!("DROP DATABASE IF EXISTS {name}")).await.unwrap();
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    let (base, _) = server.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+/// A stream whose records have an indexed text and number.
+pub(crate) fn orders() -> Value {
+    serde_json::json!({"schema": {"type": "object", "properties": {
+        "owner": {"type": "string", "x-index": true},
+        "n": {"type": "integer", "x-index": true},
+        "price": {"type": "number"},
+        "paid": {"type": "boolean"},
+    }}})
+}
