@@ -5,6 +5,9 @@ use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
 
+/// Nothing was heard yet: whoever follows looks for itself first.
+const UNKNOWN: i64 = -1;
+
 /// The heads that somebody in this process follows.
 #[derive(Debug, Default)]
 pub struct Heads {
@@ -15,7 +18,7 @@ impl Heads {
     /// Follows a stream's head; the value is the newest seq that was heard of.
     pub fn follow(&self, stream: i64) -> watch::Receiver<i64> {
         let mut followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
-        followed.entry(stream).or_insert_with(|| watch::Sender::new(0)).subscribe()
+        followed.entry(stream).or_insert_with(|| watch::Sender::new(UNKNOWN)).subscribe()
     }
 
     /// Says that a stream has reached a seq.

@@ -96,8 +96,12 @@ impl Schema {
         match built {
             Ok(validator) => Ok(Schema { validator, declared: walk.declared }),
             Err(error) => {
-                let path = error.instance_path().to_string();
-                Err(vec![FieldError::new(path, "schema_invalid", shorten(error.to_string()))])
+                let text = error.to_string();
+                let mut path = error.instance_path().to_string();
+                if path.is_empty() {
+                    path = reference_in(schema, &text, "").unwrap_or_default();
+                }
+                Err(vec![FieldError::new(path, "schema_invalid", shorten(text))])
             }
         }
     }
@@ -350,6 +354,27 @@ fn scalar_of(ty: Option<&Value>) -> Option<ScalarType> {
             [a] => ScalarType::from_name(a.as_str()?),
             _ => None,
         },
+        _ => None,
+    }
+}
+/// Finds the reference that a message speaks of.
+fn reference_in(schema: &Value, message: &str, path: &str) -> Option<String> {
+    let below = |name: &str| {
+        let mut path = path.to_owned();
+        push_pointer(&mut path, name);
+        path
+    };
+    match schema {
+        Value::Object(members) => members.iter().find_map(|(name, member)| match member {
+            Value::String(to) if name == "$ref" && message.contains(to.as_str()) => {
+                Some(below(name))
+            }
+            member => reference_in(member, message, &below(name)),
+        }),
+        Value::Array(items) => {
+            let mut items = items.iter().enumerate();
+            items.find_map(|(at, item)| reference_in(item, message, &below(&at.to_string())))
+        }
         _ => None,
     }
 }

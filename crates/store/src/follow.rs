@@ -100,7 +100,6 @@ impl Follower {
     }
 
     async fn read(&mut self) -> Result<Vec<Event>, Error> {
-        let mut events = std::mem::take(&mut self.first);
         let mut conn = self.store.inner.db.reader(Look::Scan).await?;
         let wanted = Page {
             order: Order::SeqAscending,
@@ -112,6 +111,8 @@ impl Follower {
         if records.is_empty() && span(&mut conn, self.stream.number).await?.is_none() {
             return Err(DbError::Gone(self.stream.name.clone()).into());
         }
+        // From here on nothing waits: a read that is given up midway loses no event.
+        let mut events = std::mem::take(&mut self.first);
         let name = if self.snapshot_to.is_some() { "snapshot" } else { "create" };
         events.extend(records.iter().map(|record| self.event(name, record)));
         if let Some(last) = records.last() {
