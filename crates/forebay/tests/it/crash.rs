@@ -51,7 +51,8 @@ mod scenario {
                 writer.await.unwrap();
             }
             s.restart();
-            check(&s, &acknowledged.lock().unwrap().clone()).await;
+            let told = acknowledged.lock().unwrap().clone();
+            check(&s, &told).await;
         }
     }
 

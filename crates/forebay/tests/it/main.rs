@@ -1,5 +1,5 @@
 //! Forebay from outside: the real binary, its HTTP doors, both engines.
-#![allow(clippy::unwrap_used, reason = "a test ends where its expectation does")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
 mod crash;
 mod doors;
