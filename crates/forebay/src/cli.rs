@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use forebay_config::Config;
 
-use crate::{Failure, serve};
+use crate::{Failure, client, serve};
 
 /// The backend for streams of records.
 #[derive(Debug, Parser)]
@@ -22,6 +22,8 @@ enum Command {
     Serve(Flags),
     /// Run Forebay with this machine's own measurements as records.
     Demo(Flags),
+    #[command(flatten)]
+    Client(client::ClientCommand),
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -83,6 +85,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
         Command::Serve(flags) => serve::run(&flags.load()?, serve::Mode::Serve),
         Command::Demo(flags) => serve::run(&flags.load()?, serve::Mode::Demo),
+        Command::Client(command) => client::run(command),
         Command::Config { command: ConfigCommand::Explain { flags, json } } => {
             explain(&flags.load()?, json)
         }

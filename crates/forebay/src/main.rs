@@ -1,6 +1,7 @@
 //! Forebay: the backend for streams of records, in one binary.
 
 mod cli;
+mod client;
 mod demo;
 mod serve;
 mod settings;

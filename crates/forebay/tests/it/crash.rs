@@ -9,7 +9,7 @@ mod scenario {
     use std::sync::atomic::{AtomicU64, Ordering};
     use std::sync::{Arc, Mutex};
 
-    use reqwest::{Client, StatusCode};
+    use reqwest::StatusCode;
     use serde_json::{Value, json};
 
     use crate::support::{Engine, KEY, Server, orders};
@@ -67,7 +67,7 @@ mod scenario {
     impl Job {
         /// Writes until the server is gone: new ids and repeated ones, to one stream or to all.
         async fn write(self) {
-            let client = Client::new();
+            let client = crate::support::client();
             for round in 0_u64.. {
                 let id = |n: u64| {
                     format!(

@@ -30,7 +30,7 @@ const OPERATIONS: &[(&str, &str)] = &[
 async fn without_a_valid_key_there_is_nothing() {
     let s = Server::start(Engine::Sqlite).await;
     s.put("/v1/streams/orders", orders()).await.expect(201);
-    let client = reqwest::Client::new();
+    let client = crate::support::client();
     for (method, path) in OPERATIONS {
         let request = || {
             let method: Method = method.parse().unwrap();
@@ -169,7 +169,7 @@ async fn the_key_that_a_first_start_makes_is_shown_once_and_opens() {
     let text = end(child);
     let key = text.split_whitespace().find(|w| w.starts_with("fb_admin_")).unwrap().to_owned();
     let (child, address) = start();
-    let request = reqwest::Client::new().get(format!("http://{address}/v1/streams"));
+    let request = crate::support::client().get(format!("http://{address}/v1/streams"));
     answer(request.bearer_auth(&key)).await.expect(200);
     assert!(!end(child).contains("fb_admin_"));
     let stored = std::fs::read(folder.path().join("forebay.db")).unwrap();

@@ -1,8 +1,10 @@
 //! Forebay from outside: the real binary, its HTTP doors, both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
+mod commands;
 mod crash;
 mod doors;
+mod faults;
 mod follow;
 mod ingest;
 mod input;

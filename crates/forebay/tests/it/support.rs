@@ -86,9 +86,24 @@ impl Server {
             Engine::Postgres => Some(new_database().await),
         };
         let data = tempfile::tempdir().unwrap();
+        let client = client();
         let (child, address, admin) = spawn(&data, database.as_deref(), environment);
-        let client = reqwest::Client::new();
         Server { child, data, database, address, admin, client }
+    }
+
+    /// Starts another process on the same database.
+    pub(crate) fn beside(other: &Server) -> Server {
+        let data = tempfile::tempdir().unwrap();
+        let (child, address, admin) = spawn(&data, other.database.as_deref(), &[]);
+        let (database, client) = (other.database.clone(), client());
+        Server { child, data, database, address, admin, client }
+    }
+
+    /// Starts a killed process again, on the address that its clients know.
+    pub(crate) fn restart_at_same_place(&mut self) {
+        let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
+        let started = spawn(&self.data, self.database.as_deref(), &listen);
+        (self.child, self.address, self.admin) = started;
     }
 
     /// Ends the process as a power cut would.
@@ -149,6 +164,13 @@ impl Drop for Server {
     }
 }
 
+/// A client; TLS is not used here, and its provider is asked for all the same.
+pub(crate) fn client() -> reqwest::Client {
+    // A second call finds the same provider in place.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    reqwest::Client::new()
+}
+
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
     let response = request.send().await.unwrap();
     let (status, headers) = (response.status(), response.headers().clone());
@@ -168,9 +190,11 @@ fn spawn(
     environment: &[(&str, &str)],
 ) -> (Child, String, String) {
     let mut command = forebay();
-    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]);
-    command.arg(data.path()).env("API_KEY", KEY).stdout(Stdio::piped());
-    command.envs(environment.iter().copied());
+    command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
+    for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
+        command.env(name, "127.0.0.1:0");
+    }
+    command.env("API_KEY", KEY).envs(environment.iter().copied());
     if let Some(url) = database {
         command.env("DATABASE_URL", url);
     }

@@ -1,0 +1,126 @@
+//! The commands that talk to a running Forebay, through the same doors as anybody.
+
+mod chunks;
+mod push;
+mod streams;
+mod tail;
+
+use std::io::Write as _;
+
+use clap::{Args, Subcommand};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
+use serde_json::Value;
+
+use crate::Failure;
+
+pub(crate) use push::PushArgs;
+pub(crate) use streams::{ExportArgs, StreamCommand};
+pub(crate) use tail::TailArgs;
+
+/// Which Forebay, and as whom.
+#[derive(Debug, Args)]
+pub(crate) struct Target {
+    /// Where Forebay listens.
+    #[arg(long, env = "FOREBAY_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
+    url: String,
+    /// The key.
+    #[arg(long, env = "API_KEY", hide_env_values = true, default_value = "", value_name = "KEY")]
+    key: String,
+}
+
+/// A command of this module.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClientCommand {
+    /// Send a file's records; what was interrupted goes on where it was.
+    Push(PushArgs),
+    /// Follow a stream.
+    Tail(TailArgs),
+    /// List, show, make, change or delete streams.
+    Stream {
+        #[command(subcommand)]
+        command: StreamCommand,
+    },
+    /// Write all records of a stream to a file.
+    Export(ExportArgs),
+}
+
+/// Runs a command.
+pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|e| Failure::Other(e.to_string()))?;
+    runtime.block_on(async {
+        match command {
+            ClientCommand::Push(args) => push::push(args).await,
+            ClientCommand::Tail(args) => tail::tail(args).await,
+            ClientCommand::Stream { command } => streams::run(command).await,
+            ClientCommand::Export(args) => streams::export(args).await,
+        }
+    })
+}
+
+/// A Forebay to talk to.
+pub(crate) struct Forebay {
+    client: Client,
+    target: Target,
+}
+
+impl Forebay {
+    fn new(target: Target) -> Result<Forebay, Failure> {
+        // A second call finds the same provider in place.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder().user_agent("forebay-cli").build().map_err(other)?;
+        Ok(Forebay { client, target })
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let url = format!("{}{path}", self.target.url.trim_end_matches('/'));
+        self.client.request(method, url).bearer_auth(&self.target.key)
+    }
+
+    /// Sends; an error answer becomes a failure with its detail.
+    async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        let response = request.send().await.map_err(|e| self.unreachable(&e))?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        Err(refused(response).await)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        Failure::Engine(format!("{} does not answer: {error}", self.target.url))
+    }
+}
+
+/// What an error answer says, for people.
+async fn refused(response: Response) -> Failure {
+    let status = response.status();
+    let problem =
+        response.headers().get(CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
+    let text = response.text().await.unwrap_or_default();
+    let document: Value =
+        if problem { serde_json::from_str(&text).unwrap_or_default() } else { Value::Null };
+    let mut message = match document["detail"].as_str() {
+        Some(detail) => format!("{} ({})", detail, document["code"].as_str().unwrap_or_default()),
+        None => format!("the answer was {status}"),
+    };
+    for error in document["errors"].as_array().into_iter().flatten() {
+        let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+        message.push_str(&format!("\n  {}: {}", text("path"), text("message")));
+    }
+    match status {
+        StatusCode::UNAUTHORIZED => {
+            Failure::Configuration(format!("{message}; set API_KEY or --key"))
+        }
+        status if status.is_server_error() => Failure::Engine(message),
+        _ => Failure::Other(message),
+    }
+}
+
+fn other(error: impl std::fmt::Display) -> Failure {
+    Failure::Other(error.to_string())
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    writeln!(std::io::stdout(), "{text}").map_err(other)
+}

@@ -1,0 +1,219 @@
+//! Sends a file: split into requests, each repeated until it is answered, and resumable.
+
+use std::fs::File;
+use std::io::IsTerminal as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use aws_lc_rs::digest;
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::chunks::{Chunk, Chunks, Format, Source};
+use super::{Forebay, Target, other, print, refused};
+use crate::Failure;
+
+/// Arguments of `push`.
+#[derive(Debug, Args)]
+pub(crate) struct PushArgs {
+    /// The stream.
+    stream: String,
+    /// The file; `-` is standard input.
+    #[arg(default_value = "-")]
+    file: PathBuf,
+    /// What it holds; by its name where it is not said.
+    #[arg(long, value_enum)]
+    format: Option<Format>,
+    /// Each object is {"id"?,"time"?,"data":{…}}.
+    #[arg(long)]
+    envelope: bool,
+    /// How often a request is tried while Forebay is busy or away.
+    #[arg(long, default_value_t = 10)]
+    tries: u32,
+    /// The result as JSON.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    target: Target,
+}
+
+#[derive(Default)]
+struct Tally {
+    accepted: u64,
+    duplicates: u64,
+    rejected: u64,
+}
+
+/// Sends a file.
+pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
+    let forebay = Forebay::new(args.target)?;
+    let format = args.format.unwrap_or_else(|| by_name(&args.file));
+    let piped = args.file.as_os_str() == "-";
+    let source: Box<dyn Source> = if piped {
+        Box::new(std::io::stdin())
+    } else {
+        let file = File::open(&args.file);
+        Box::new(file.map_err(|e| other(format!("{}: {e}", args.file.display())))?)
+    };
+    let place = (!piped).then(|| Place::beside(&args.file, &args.stream, &forebay.target.url));
+    let from = place.as_ref().map_or(0, Place::read);
+    let bar = progress(&args.file, format, piped);
+    bar.set_position(from);
+    let mut chunks = Chunks::open(source, format, from)?;
+    let path =
+        format!("/v1/streams/{}/records?return=minimal&envelope={}", args.stream, args.envelope);
+    let (mut tally, mut begin) = (Tally::default(), from);
+    while let Some(chunk) = chunks.next()? {
+        let key = key(&args.stream, begin, &chunk.body);
+        let told = deliver(&forebay, &path, &chunk, &key, args.tries).await?;
+        let count = |name: &str| told[name].as_u64().unwrap_or(0);
+        tally.accepted += count("accepted");
+        tally.duplicates += count("duplicates");
+        for rejected in told["rejected"].as_array().into_iter().flatten() {
+            tally.rejected += 1;
+            if tally.rejected <= 10 {
+                bar.suspend(|| note(rejected, begin));
+            }
+        }
+        begin = chunk.next;
+        bar.set_position(begin);
+        if let Some(place) = &place {
+            place.write(begin)?;
+        }
+    }
+    bar.finish_and_clear();
+    if let Some(place) = &place {
+        place.forget();
+    }
+    let Tally { accepted, duplicates, rejected } = tally;
+    if args.json {
+        print(
+            &json!({"accepted": accepted, "duplicates": duplicates, "rejected": rejected})
+                .to_string(),
+        )?;
+    } else {
+        print(&format!("{accepted} accepted, {duplicates} duplicates, {rejected} rejected"))?;
+    }
+    if rejected > 0 {
+        return Err(Failure::Other(format!("{rejected} records were rejected")));
+    }
+    Ok(())
+}
+
+/// Sends one request until it is answered; the key makes a repeat harmless.
+async fn deliver(
+    forebay: &Forebay,
+    path: &str,
+    chunk: &Chunk,
+    key: &str,
+    tries: u32,
+) -> Result<Value, Failure> {
+    let mut tried = 0;
+    loop {
+        tried += 1;
+        let request = forebay.request(Method::POST, path).header("content-type", chunk.kind);
+        let request = request.header("idempotency-key", key).body(chunk.body.clone());
+        let (failure, wait) = match request.send().await {
+            Ok(response) => {
+                let status = response.status();
+                let problem = response.headers().get("content-type");
+                let problem = problem.is_some_and(|t| t == "application/problem+json");
+                if status.is_success() || (status == StatusCode::BAD_REQUEST && !problem) {
+                    return response.json().await.map_err(other);
+                }
+                let again = status.is_server_error() || status == StatusCode::TOO_MANY_REQUESTS;
+                let wait = response
+                    .headers()
+                    .get("retry-after")
+                    .and_then(|v| v.to_str().ok()?.parse().ok());
+                let failure = refused(response).await;
+                if !again {
+                    return Err(failure);
+                }
+                (failure, wait)
+            }
+            Err(error) => (forebay.unreachable(&error), None),
+        };
+        if tried >= tries {
+            return Err(failure);
+        }
+        let wait = wait.unwrap_or(1 << tried.min(5)).min(60);
+        tokio::time::sleep(Duration::from_secs(wait)).await;
+    }
+}
+
+fn note(rejected: &Value, begin: u64) {
+    use std::io::Write as _;
+    let text = |name: &str| rejected[name].as_str().unwrap_or_default();
+    let line = format!(
+        "rejected: record {} after byte {begin}: {} {}: {}\n",
+        rejected["index"],
+        text("code"),
+        text("path"),
+        text("message")
+    );
+    // Nobody reads stderr: the count is in the result.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+fn by_name(file: &Path) -> Format {
+    match file.extension().and_then(|e| e.to_str()) {
+        Some("csv") => Format::Csv,
+        Some("json") => Format::Json,
+        _ => Format::Ndjson,
+    }
+}
+
+fn progress(file: &Path, format: Format, piped: bool) -> ProgressBar {
+    if piped || format == Format::Json || !std::io::stderr().is_terminal() {
+        return ProgressBar::hidden();
+    }
+    let bar = ProgressBar::new(file.metadata().map(|m| m.len()).unwrap_or(0));
+    let style =
+        ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes} {bytes_per_sec} {eta}");
+    if let Ok(style) = style {
+        bar.set_style(style);
+    }
+    bar
+}
+
+fn key(stream: &str, begin: u64, body: &[u8]) -> String {
+    let mut hash = digest::Context::new(&digest::SHA256);
+    hash.update(stream.as_bytes());
+    hash.update(&begin.to_be_bytes());
+    hash.update(body);
+    let hash = hash.finish();
+    let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("push-{hex}")
+}
+
+/// How far a file is, kept beside it until it is through.
+struct Place {
+    path: PathBuf,
+    name: String,
+}
+
+impl Place {
+    fn beside(file: &Path, stream: &str, url: &str) -> Place {
+        let mut path = file.as_os_str().to_owned();
+        path.push(".forebay-push");
+        Place { path: path.into(), name: format!("{url} {stream}") }
+    }
+
+    fn read(&self) -> u64 {
+        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
+        let place = text.split_once('\n').filter(|(name, _)| *name == self.name);
+        place.and_then(|(_, at)| at.trim().parse().ok()).unwrap_or(0)
+    }
+
+    fn write(&self, at: u64) -> Result<(), Failure> {
+        std::fs::write(&self.path, format!("{}\n{at}\n", self.name)).map_err(other)
+    }
+
+    fn forget(&self) {
+        // Without it the next run begins at the start, which is what is meant.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}

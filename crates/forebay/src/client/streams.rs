@@ -1,0 +1,147 @@
+//! Streams: list, show, make, delete, export.
+
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use comfy_table::Table;
+use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
+use reqwest::Method;
+use serde_json::Value;
+
+use super::{Forebay, Target, other, print};
+use crate::Failure;
+
+/// A command about streams.
+#[derive(Debug, Subcommand)]
+pub(crate) enum StreamCommand {
+    /// All streams.
+    List {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// One stream's definition.
+    Show {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Make or change a stream.
+    Put {
+        /// Its name.
+        name: String,
+        /// A file with its definition as JSON.
+        file: PathBuf,
+        /// Also when the schema refuses what it took before.
+        #[arg(long)]
+        force: bool,
+        #[command(flatten)]
+        target: Target,
+    },
+    /// Delete a stream with all its records.
+    Delete {
+        /// Its name.
+        name: String,
+        #[command(flatten)]
+        target: Target,
+    },
+}
+
+/// Arguments of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArgs {
+    /// The stream.
+    stream: String,
+    /// ndjson or csv.
+    #[arg(long, default_value = "ndjson")]
+    format: String,
+    /// The file; standard output without it.
+    #[arg(long, short, value_name = "FILE")]
+    output: Option<PathBuf>,
+    #[command(flatten)]
+    target: Target,
+}
+
+/// Runs a command about streams.
+pub(super) async fn run(command: StreamCommand) -> Result<(), Failure> {
+    match command {
+        StreamCommand::List { json, target } => list(&Forebay::new(target)?, json).await,
+        StreamCommand::Show { name, target } => {
+            let forebay = Forebay::new(target)?;
+            let request = forebay.request(Method::GET, &format!("/v1/streams/{name}"));
+            show(forebay.send(request).await?).await
+        }
+        StreamCommand::Put { name, file, force, target } => {
+            let forebay = Forebay::new(target)?;
+            let body = std::fs::read(&file);
+            let body = body.map_err(|e| other(format!("{}: {e}", file.display())))?;
+            let path = format!("/v1/streams/{name}?force={force}");
+            let request = forebay.request(Method::PUT, &path).body(body);
+            show(forebay.send(request).await?).await
+        }
+        StreamCommand::Delete { name, target } => {
+            let forebay = Forebay::new(target)?;
+            let request = forebay.request(Method::DELETE, &format!("/v1/streams/{name}"));
+            forebay.send(request).await.map(drop)
+        }
+    }
+}
+
+async fn show(response: reqwest::Response) -> Result<(), Failure> {
+    let stream: Value = response.json().await.map_err(other)?;
+    print(&serde_json::to_string_pretty(&stream).map_err(other)?)
+}
+
+async fn list(forebay: &Forebay, json: bool) -> Result<(), Failure> {
+    let mut streams = Vec::new();
+    let mut path = "/v1/streams?limit=1000".to_owned();
+    loop {
+        let response = forebay.send(forebay.request(Method::GET, &path)).await?;
+        let mut page: Value = response.json().await.map_err(other)?;
+        if let Some(items) = page["items"].as_array_mut() {
+            streams.append(items);
+        }
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/v1/streams?limit=1000&cursor={cursor}");
+    }
+    if json {
+        return print(&Value::Array(streams).to_string());
+    }
+    let mut table = Table::new();
+    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["name", "records", "version", "created"]);
+    for stream in &streams {
+        let seq = |name: &str| stream[name].as_i64().unwrap_or(0);
+        let records = seq("last_seq") - seq("first_seq") + 1;
+        let text = |name: &str| stream[name].as_str().unwrap_or_default().to_owned();
+        table.add_row([
+            text("name"),
+            records.to_string(),
+            stream["version"].to_string(),
+            text("created_at"),
+        ]);
+    }
+    print(&table.to_string())
+}
+
+/// Writes all records of a stream.
+pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
+    let forebay = Forebay::new(args.target)?;
+    let path = format!("/v1/streams/{}/export?format={}", args.stream, args.format);
+    let mut response = forebay.send(forebay.request(Method::GET, &path)).await?;
+    let mut out: Box<dyn Write> = match &args.output {
+        Some(file) => {
+            let made = File::create(file);
+            Box::new(made.map_err(|e| other(format!("{}: {e}", file.display())))?)
+        }
+        None => Box::new(std::io::stdout().lock()),
+    };
+    while let Some(chunk) = response.chunk().await.map_err(other)? {
+        out.write_all(&chunk).map_err(other)?;
+    }
+    out.flush().map_err(other)
+}
