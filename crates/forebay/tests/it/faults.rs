@@ -89,6 +89,41 @@ async fn four_processes_on_one_database_never_skip_a_reader() {
     }
 }
 
+#[tokio::test]
+async fn sessions_that_break_lose_nothing_and_repeat_nothing() {
+    let s = Server::start(Engine::Postgres).await;
+    for stream in STREAMS {
+        s.put(&format!("/v1/streams/{stream}"), orders()).await.expect(201);
+    }
+    let database = s.database.clone().unwrap();
+    let (admin, connection) =
+        tokio_postgres::connect(&database, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let (stop, told) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+    let writers: Vec<_> = (0..4)
+        .map(|w| tokio::spawn(write(vec![s.address.clone()], w, stop.clone(), told.clone())))
+        .collect();
+    for _ in 0..20 {
+        let until = told.load(Ordering::Relaxed) + 10;
+        while told.load(Ordering::Relaxed) < until {
+            tokio::task::yield_now().await;
+        }
+        let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        admin.query(cut, &[]).await.unwrap();
+    }
+    stop.store(true, Ordering::Relaxed);
+    for writer in writers {
+        writer.await.unwrap();
+    }
+    // Each request wrote one record to each stream, once, and each was told so.
+    let told = i64::try_from(told.load(Ordering::Relaxed)).unwrap();
+    for stream in STREAMS {
+        let last = whole(&s, stream).await;
+        assert!(last >= told, "{last} of {told}");
+    }
+}
+
 async fn whole(s: &Server, stream: &str) -> i64 {
     let export = s.get(&format!("/v1/streams/{stream}/export")).await;
     let mut ids = HashSet::new();
