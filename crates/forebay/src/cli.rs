@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use forebay_config::Config;
 
-use crate::{Failure, client, serve};
+use crate::{Failure, client, openapi, serve};
 
 /// The backend for streams of records.
 #[derive(Debug, Parser)]
@@ -29,6 +29,8 @@ enum Command {
         #[command(subcommand)]
         command: ConfigCommand,
     },
+    /// Write the API's description (OpenAPI 3.1).
+    Openapi,
     /// Write a completion script.
     Completions {
         /// For which shell.
@@ -88,6 +90,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Client(command) => client::run(command),
         Command::Config { command: ConfigCommand::Explain { flags, json } } => {
             explain(&flags.load()?, json)
+        }
+        Command::Openapi => {
+            let document = openapi::document().map_err(|e| Failure::Other(e.to_string()))?;
+            write!(std::io::stdout(), "{document}").map_err(|e| Failure::Other(e.to_string()))
         }
         Command::Completions { shell } => {
             let mut out = std::io::stdout();

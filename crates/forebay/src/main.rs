@@ -3,6 +3,7 @@
 mod cli;
 mod client;
 mod demo;
+mod openapi;
 mod serve;
 mod settings;
 

@@ -7,22 +7,26 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::Router;
+use axum::routing::get;
 use forebay_auth::Keys;
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::{Gateway, Listening, Status};
 use forebay_http::cursor::Signer;
+use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_process::Process;
 use forebay_store::Store;
 use forebay_store::catalog::StoredCatalog;
 use forebay_telemetry::logs;
 use forebay_telemetry::metrics::Metrics;
+use http::StatusCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
-use crate::{Failure, demo};
+use crate::{Failure, demo, openapi};
 
 /// What runs beside the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,8 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     );
     let deps = forebay_process::Deps { db: db.clone(), catalog };
     let process = Process::open(settings.process, deps);
-    let routes = store.router().merge(process.router());
+    let description = openapi::document().map_err(|e| other(&e))?;
+    let routes = store.router().merge(process.router()).merge(described(description));
     let status = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), Arc::new(opened.keys), status);
     let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
@@ -102,6 +107,12 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let _ = std::fs::remove_file(data_dir.join("run.json"));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The API's description at its place.
+fn described(document: String) -> Router {
+    let answer = move || async move { reply::json_text(StatusCode::OK, document) };
+    Router::new().route("/openapi.json", get(answer))
 }
 
 struct Own {

@@ -1,5 +1,6 @@
 //! The kit that every service's controllers share: problems, principals, queries, cursors.
 
+pub mod api;
 pub mod body;
 pub mod cursor;
 pub mod principal;

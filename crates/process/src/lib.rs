@@ -1,6 +1,7 @@
 //! The service that writes records: decode, the right to write, schema, append.
 
 mod answer;
+pub mod api;
 pub mod config;
 mod controllers;
 mod decode;

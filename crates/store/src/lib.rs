@@ -1,5 +1,6 @@
 //! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
 
+pub mod api;
 pub mod catalog;
 pub mod config;
 mod controllers;

@@ -8,6 +8,7 @@ mod faults;
 mod follow;
 mod ingest;
 mod input;
+mod openapi;
 mod reads;
 mod streams;
 mod support;

@@ -1,7 +1,7 @@
 //! The routes of the service: one line each.
 
-mod batch;
-mod records;
+pub(crate) mod batch;
+pub(crate) mod records;
 
 use axum::Router;
 use axum::routing::{post, put};
@@ -9,7 +9,7 @@ use axum::routing::{post, put};
 use crate::Process;
 
 pub(crate) fn router() -> Router<Process> {
-    let change = put(records::refuse).patch(records::refuse).delete(records::refuse);
+    let change = put(records::replace).patch(records::patch).delete(records::delete);
     Router::new()
         .route("/v1/streams/{stream}/records", post(records::create))
         .route("/v1/streams/{stream}/records/{id}", change)

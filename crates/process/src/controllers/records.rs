@@ -11,6 +11,25 @@ use crate::decode::Form;
 use crate::ingest::{Shape, Source};
 
 /// `POST /v1/streams/{stream}/records`: one object, an array, NDJSON or CSV.
+#[utoipa::path(
+    post,
+    path = "/v1/streams/{stream}/records",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("envelope" = Option<bool>, Query, description = "Each object is id, time and data"),
+        ("atomic" = Option<bool>, Query, description = "All or none"),
+        ("return" = Option<String>, Query, description = "minimal leaves records out"),
+        ("Idempotency-Key" = Option<String>, Header, description = "A repeat of the request gets its first answer"),
+    ),
+    request_body(description = "One object, an array, lines or CSV; gzip and zstd", content((Object = "application/json"), (String = "application/x-ndjson"), (String = "text/csv"))),
+    responses(
+        (status = 200, description = "Nothing was rejected", body = crate::api::Results),
+        (status = 207, description = "Some were rejected", body = crate::api::Results),
+        (status = 400, description = "All were rejected", body = crate::api::Results),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn create(
     State(process): State<Process>,
     Who(who): Who,
@@ -31,12 +50,80 @@ pub(crate) async fn create(
     process.ingest(&who, request, Source::Stream(name, form), shape).await
 }
 
-/// `PUT`, `PATCH` and `DELETE /v1/streams/{stream}/records/{id}`: append streams keep what they have.
-pub(crate) async fn refuse(
-    State(process): State<Process>,
-    Who(who): Who,
-    Path((name, _)): Path<(String, String)>,
+/// `PUT /v1/streams/{stream}/records/{id}`: append streams keep what they have.
+#[utoipa::path(
+    put,
+    path = "/v1/streams/{stream}/records/{id}",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("id" = String, Path, description = "The record's id"),
+    ),
+    responses(
+        (status = 405, description = "Records of an append stream do not change", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn replace(
+    process: State<Process>,
+    who: Who,
+    params: Params,
+    path: Place,
 ) -> Answer {
+    refuse(&process, &who, &params, path).await
+}
+
+/// `PATCH /v1/streams/{stream}/records/{id}`: append streams keep what they have.
+#[utoipa::path(
+    patch,
+    path = "/v1/streams/{stream}/records/{id}",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("id" = String, Path, description = "The record's id"),
+    ),
+    responses(
+        (status = 405, description = "Records of an append stream do not change", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn patch(
+    process: State<Process>,
+    who: Who,
+    params: Params,
+    path: Place,
+) -> Answer {
+    refuse(&process, &who, &params, path).await
+}
+
+/// `DELETE /v1/streams/{stream}/records/{id}`: append streams keep what they have.
+#[utoipa::path(
+    delete,
+    path = "/v1/streams/{stream}/records/{id}",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("id" = String, Path, description = "The record's id"),
+    ),
+    responses(
+        (status = 405, description = "Records of an append stream do not change", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn delete(
+    process: State<Process>,
+    who: Who,
+    params: Params,
+    path: Place,
+) -> Answer {
+    refuse(&process, &who, &params, path).await
+}
+
+type Place = Path<(String, String)>;
+
+async fn refuse(process: &Process, Who(who): &Who, params: &Params, path: Place) -> Answer {
+    let Path((name, _)) = path;
+    params.only(&[])?;
     who.require_on_stream(RECORDS_WRITE, &name)?;
     process.inner.catalog.stream(&name).await?;
     let detail = "this is an append stream: its records are neither changed nor deleted";

@@ -24,6 +24,19 @@ use crate::controllers::records::positions;
 const PAGE: i64 = 500;
 
 /// `GET /v1/streams/{stream}/export`.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{stream}/export",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("format" = Option<String>, Query, description = "ndjson or csv"),
+    ),
+    responses(
+        (status = 200, description = "All records up to the head at the start", content((String = "application/x-ndjson"), (String = "text/csv"))),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn export(
     State(store): State<Store>,
     Who(who): Who,

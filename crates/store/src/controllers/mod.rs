@@ -1,9 +1,9 @@
 //! The routes of the service: one line each.
 
-mod export;
-mod records;
-mod streams;
-mod subscribe;
+pub(crate) mod export;
+pub(crate) mod records;
+pub(crate) mod streams;
+pub(crate) mod subscribe;
 
 use axum::Router;
 use axum::routing::get;

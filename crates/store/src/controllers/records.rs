@@ -21,6 +21,23 @@ const LIST: &[&str] = &["sort", "limit", "cursor", "fields", "count", "min_seq"]
 const MIN_SEQ_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// `GET /v1/streams/{stream}/records/{id}`.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{stream}/records/{id}",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("id" = String, Path, description = "The record's id"),
+        ("fields" = Option<String>, Query, description = "Only these parts: id, data.mag, …"),
+        ("min_seq" = Option<i64>, Query, description = "Wait until the stream has reached this position, 5 s at most"),
+        ("If-None-Match" = Option<String>, Header, description = "The version that is known"),
+    ),
+    responses(
+        (status = 200, body = forebay_http::api::Record),
+        (status = 304, description = "The known version holds"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn show(
     State(store): State<Store>,
     Who(who): Who,
@@ -42,6 +59,24 @@ pub(crate) async fn show(
 }
 
 /// `GET /v1/streams/{stream}/records`.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{stream}/records",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("sort" = Option<String>, Query, description = "seq, -seq, time or -time"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 50 without it"),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended"),
+        ("fields" = Option<String>, Query, description = "Only these parts: id, data.mag, …"),
+        ("count" = Option<String>, Query, description = "none, estimated or exact"),
+        ("min_seq" = Option<i64>, Query, description = "Wait until the stream has reached this position, 5 s at most"),
+    ),
+    responses(
+        (status = 200, body = crate::api::RecordPage),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn list(
     State(store): State<Store>,
     Who(who): Who,

@@ -23,6 +23,19 @@ use crate::{Store, sql};
 const MAX_DEFINITION_BYTES: usize = 256 << 10;
 
 /// `GET /v1/streams`: the streams that the caller may see, by name.
+#[utoipa::path(
+    get,
+    path = "/v1/streams",
+    tag = "streams",
+    params(
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 50 without it"),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended"),
+    ),
+    responses(
+        (status = 200, body = crate::api::StreamPage),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
     let limit: i64 = params.parse("limit", "a number from 1 to 1000")?.unwrap_or(50);
@@ -59,6 +72,18 @@ pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Para
 }
 
 /// `GET /v1/streams/{stream}`.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{stream}",
+    tag = "streams",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+    ),
+    responses(
+        (status = 200, body = crate::api::StreamDocument),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn show(
     State(store): State<Store>,
     Who(who): Who,
@@ -71,6 +96,23 @@ pub(crate) async fn show(
 }
 
 /// `PUT /v1/streams/{stream}`: 201 for a new one, 200 for a changed or equal one.
+#[utoipa::path(
+    put,
+    path = "/v1/streams/{stream}",
+    tag = "streams",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("force" = Option<bool>, Query, description = "Also when the schema refuses what it took before"),
+        ("If-Match" = Option<String>, Header, description = "Only this version"),
+        ("If-None-Match" = Option<String>, Header, description = "* makes, and never changes"),
+    ),
+    request_body(content = crate::api::Definition),
+    responses(
+        (status = 201, body = crate::api::StreamDocument),
+        (status = 200, body = crate::api::StreamDocument),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn put(
     State(store): State<Store>,
     Who(who): Who,
@@ -105,6 +147,19 @@ pub(crate) async fn put(
 }
 
 /// `DELETE /v1/streams/{stream}`: the stream with all its records.
+#[utoipa::path(
+    delete,
+    path = "/v1/streams/{stream}",
+    tag = "streams",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("If-Match" = Option<String>, Header, description = "Only this version"),
+    ),
+    responses(
+        (status = 204),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn delete(
     State(store): State<Store>,
     Who(who): Who,

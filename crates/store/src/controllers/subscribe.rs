@@ -22,6 +22,22 @@ use crate::controllers::records::positions;
 use crate::follow::{Event, Follower, Start};
 
 /// `GET /v1/streams/{stream}/subscribe`.
+#[utoipa::path(
+    get,
+    path = "/v1/streams/{stream}/subscribe",
+    tag = "records",
+    params(
+        ("stream" = String, Path, description = "The stream's name"),
+        ("after" = Option<String>, Query, description = "<seq> or <epoch>-<seq>; 0 is the beginning; from now on without it"),
+        ("snapshot" = Option<bool>, Query, description = "First what is there"),
+        ("Last-Event-ID" = Option<String>, Header, description = "As after, when a connection is taken up again"),
+    ),
+    responses(
+        (status = 200, description = "Events: create, snapshot, snapshot_end, heartbeat, gap, error", body = String, content_type = "text/event-stream"),
+        (status = 101, description = "The same events over a WebSocket"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
 pub(crate) async fn subscribe(
     State(store): State<Store>,
     Who(who): Who,
