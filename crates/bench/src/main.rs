@@ -1,0 +1,217 @@
+//! What an operation costs: the server's CPU per operation at saturation, beside a bare hyper
+//! handler that answers the same bytes, in the same run.
+//!
+//! `cargo build --release && cargo run --release -p forebay-bench` (needs `wrk`; `DATABASE_URL`
+//! chooses the engine as everywhere). The figures are the server process's own time (user and
+//! system), so that a busy machine changes them less than it changes a rate.
+
+mod bare;
+
+use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::{Value, json};
+
+const KEY: &str = "bench";
+const SECONDS: &str = "5s";
+const LINES: usize = 500;
+
+/// One thing that is measured.
+struct Case {
+    name: &'static str,
+    connections: &'static str,
+    path: &'static str,
+    /// The body of a POST; a GET without it.
+    body: Option<String>,
+    /// Records of one request.
+    records: u64,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    if std::env::args().nth(1).as_deref() == Some("bare") {
+        return bare::serve().await;
+    }
+    // A second call would find the same provider in place.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let binary = std::env::current_exe()?.with_file_name("forebay");
+    let data = tempfile::tempdir()?;
+    let server = Server::forebay(&binary, data.path())?;
+    prepare(&server).await?;
+    let mut table = String::new();
+    writeln!(
+        table,
+        "{:24}{:>12}{:>14}{:>14}{:>10}",
+        "case", "ops/s", "CPU us/op", "bare us/op", "ratio"
+    )?;
+    for case in cases() {
+        let (rate, cost) = measure(&server, &case, data.path())?;
+        let answer = answer_bytes(&server, &case).await?;
+        let bare = Server::bare(answer)?;
+        let (_, bare_cost) = measure(&bare, &case, data.path())?;
+        let per = |cost: f64| cost / case.records as f64;
+        let (cost, bare_cost) = (per(cost), per(bare_cost));
+        let rate = rate * case.records as f64;
+        let ratio = cost / bare_cost;
+        writeln!(table, "{:24}{rate:>12.0}{cost:>14.2}{bare_cost:>14.2}{ratio:>10.2}", case.name)?;
+    }
+    std::io::stdout().write_all(table.as_bytes())?;
+    Ok(())
+}
+
+fn cases() -> Vec<Case> {
+    let record = |n: usize| {
+        let text =
+            "a text that makes the record as long as the ones that were agreed on, ".repeat(2);
+        let region = ["eu", "us", "ap"][n % 3];
+        json!({"region": region, "kind": n % 7, "ms": 12.5, "text": text, "n": n})
+    };
+    let lines: String = (0..LINES).map(|n| format!("{}\n", record(n))).collect();
+    let records = "/v1/streams/bench/records?return=minimal";
+    vec![
+        Case {
+            name: "create, 64 clients",
+            connections: "64",
+            path: records,
+            body: Some(record(1).to_string()),
+            records: 1,
+        },
+        Case {
+            name: "create, 256 clients",
+            connections: "256",
+            path: records,
+            body: Some(record(1).to_string()),
+            records: 1,
+        },
+        Case {
+            name: "NDJSON, 4 clients",
+            connections: "4",
+            path: records,
+            body: Some(lines),
+            records: LINES as u64,
+        },
+        Case {
+            name: "get, 64 clients",
+            connections: "64",
+            path: "/v1/streams/bench/records/first",
+            body: None,
+            records: 1,
+        },
+    ]
+}
+
+async fn prepare(server: &Server) -> Result<()> {
+    let client = reqwest::Client::new();
+    let stream = format!("http://{}/v1/streams/bench", server.address);
+    // It is there when the database was measured before.
+    client.delete(&stream).bearer_auth(KEY).send().await?;
+    let indexed = |kind: &str| json!({"type": kind, "x-index": true});
+    let schema = json!({"type": "object", "properties": {
+        "region": indexed("string"), "kind": indexed("integer"), "ms": {"type": "number"}}});
+    let made = client.put(&stream).bearer_auth(KEY).json(&json!({"schema": schema})).send().await?;
+    ensure!(made.status().is_success(), "{}", made.text().await?);
+    let first = json!({"id": "first", "data": {"region": "eu", "kind": 1, "ms": 1.5}});
+    let path = format!("{stream}/records?envelope=true");
+    let made = client.post(path).bearer_auth(KEY).json(&first).send().await?;
+    ensure!(made.status().is_success(), "{}", made.text().await?);
+    Ok(())
+}
+
+/// How long an answer of this case is.
+async fn answer_bytes(server: &Server, case: &Case) -> Result<usize> {
+    let client = reqwest::Client::new();
+    let url = format!("http://{}{}", server.address, case.path);
+    let request = match &case.body {
+        Some(body) => {
+            client.post(url).body(body.clone()).header("content-type", "application/x-ndjson")
+        }
+        None => client.get(url),
+    };
+    let answer = request.bearer_auth(KEY).send().await?;
+    ensure!(answer.status() == 200, "{} {}", answer.status(), answer.text().await?);
+    Ok(answer.bytes().await?.len())
+}
+
+/// Runs the load; returns requests per second and the server's CPU per request, in microseconds.
+fn measure(server: &Server, case: &Case, scratch: &Path) -> Result<(f64, f64)> {
+    let script = scratch.join("wrk.lua");
+    let mut lua = format!("wrk.headers[\"Authorization\"] = \"Bearer {KEY}\"\n");
+    if let Some(body) = &case.body {
+        lua.push_str(
+            "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/x-ndjson\"\n",
+        );
+        writeln!(lua, "wrk.body = [==[{body}]==]")?;
+    }
+    lua.push_str("done = function(s, l, r) io.write(string.format(\"RESULT %d %d %d\\n\", s.requests, s.duration, s.errors.status)) end\n");
+    std::fs::write(&script, lua)?;
+    let before = server.cpu_micros()?;
+    let url = format!("http://{}{}", server.address, case.path);
+    let mut wrk = Command::new("wrk");
+    wrk.args(["-t1", "-c", case.connections, "-d", SECONDS, "-s"]).arg(&script).arg(url);
+    let output = wrk.output().context("wrk is needed: apt-get install wrk")?;
+    let after = server.cpu_micros()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    let line = text.lines().find_map(|l| l.strip_prefix("RESULT ")).context("wrk said nothing")?;
+    let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
+    let [requests, micros, errors] = numbers[..] else { anyhow::bail!("wrk said {line}") };
+    ensure!(errors == 0.0, "{errors} requests failed");
+    Ok((requests / micros * 1e6, (after - before) / requests))
+}
+
+/// A server of its own process.
+struct Server {
+    child: Child,
+    address: String,
+}
+
+impl Server {
+    fn forebay(binary: &Path, data: &Path) -> Result<Server> {
+        let mut command = Command::new(binary);
+        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
+        command.arg("--data").arg(data).env("API_KEY", KEY).env("LOG_LEVEL", "INFO");
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
+        wait_for(&mut child, "\"ready\"")?;
+        let run: Value = serde_json::from_slice(&std::fs::read(data.join("run.json"))?)?;
+        let address = run["listen"].as_str().context("no address")?.to_owned();
+        Ok(Server { child, address })
+    }
+
+    fn bare(answer: usize) -> Result<Server> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(["bare", &answer.to_string()]);
+        let mut child = command.stdout(Stdio::piped()).spawn()?;
+        let line = wait_for(&mut child, "127.0.0.1:")?;
+        Ok(Server { child, address: line.trim().to_owned() })
+    }
+
+    /// User and system time of the process so far.
+    fn cpu_micros(&self) -> Result<f64> {
+        let path = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
+        let text = std::fs::read_to_string(path)?;
+        let (_, fields) = text.rsplit_once(") ").context("no stat")?;
+        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
+        let ticks: f64 = ticks.collect::<Result<Vec<_>, _>>()?.iter().sum();
+        // A tick is a hundredth of a second on every Linux that we know.
+        Ok(ticks * 10_000.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Reads the server's lines up to one that holds a text, and drops the rest as they come.
+fn wait_for(child: &mut Child, text: &str) -> Result<String> {
+    let out = child.stdout.take().context("no stdout")?;
+    let mut lines = BufReader::new(out).lines();
+    let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(text));
+    std::thread::spawn(move || lines.for_each(drop));
+    found.context("the server ended")
+}
