@@ -54,6 +54,37 @@ mod scenario {
             let told = acknowledged.lock().unwrap().clone();
             check(&s, &told).await;
         }
+        assert_eq!(columns_that_differ(&s).await, 0);
+    }
+
+    /// Counts the records whose typed columns say something else than their JSON.
+    async fn columns_that_differ(s: &Server) -> i64 {
+        let mut differ = 0;
+        // Streams are numbered as they were made; columns too.
+        for stream in 1..=STREAMS.len() {
+            differ += match &s.database {
+                None => {
+                    let file = s.data.path().join("forebay.db");
+                    let sql = format!(
+                        "SELECT count(*) FROM s{stream} WHERE c1 IS NOT json_extract(data, '$.owner') \
+                         OR c2 IS NOT json_extract(data, '$.n')"
+                    );
+                    let conn = rusqlite::Connection::open(file).unwrap();
+                    conn.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap()
+                }
+                Some(url) => {
+                    let (client, connection) =
+                        tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+                    tokio::spawn(connection);
+                    let sql = format!(
+                        "SELECT count(*) FROM s{stream} WHERE c1 IS DISTINCT FROM data::json->>'owner' \
+                         OR c2 IS DISTINCT FROM (data::json->>'n')::bigint"
+                    );
+                    client.query_one(&sql, &[]).await.unwrap().get(0)
+                }
+            };
+        }
+        differ
     }
 
     struct Job {
