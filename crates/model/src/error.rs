@@ -150,6 +150,9 @@ pub struct FieldError {
     /// 1-based column in a text (a filter, a line of JSON), where one is known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub column: Option<u64>,
+    /// How many characters from `column` on are meant, where that is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub length: Option<u64>,
 }
 
 impl FieldError {
@@ -159,7 +162,7 @@ impl FieldError {
         code: &'static str,
         message: impl Into<Cow<'static, str>>,
     ) -> Self {
-        FieldError { path: path.into(), code, message: message.into(), column: None }
+        FieldError { path: path.into(), code, message: message.into(), column: None, length: None }
     }
 
     /// The refusal of a member whose feature this release does not have.

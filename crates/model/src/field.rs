@@ -74,7 +74,8 @@ pub fn nearest<'n>(name: &str, known: impl IntoIterator<Item = &'n str>) -> Opti
         .into_iter()
         .map(|k| (strsim::damerau_levenshtein(name, k), k))
         .filter(|(distance, k)| *distance <= 1 + k.len() / 3)
-        .min()
+        // Of two that are as near, the one that begins as the name does.
+        .min_by_key(|(distance, k)| (*distance, k.chars().next() != name.chars().next(), *k))
         .map(|(_, k)| k)
 }
 

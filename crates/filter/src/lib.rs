@@ -1,0 +1,46 @@
+//! The filter language: a subset of CEL in syntax, with three-valued logic in meaning.
+//!
+//! A text is parsed ([`parse`]), checked against a stream's schema and compiled ([`Filter`],
+//! [`Expression`]), and evaluated on records as they are stored, without copying them. The
+//! evaluator is the meaning; [`lower`] tells an engine how to narrow the candidates. No I/O.
+
+pub mod ast;
+mod check;
+mod compile;
+mod eval;
+mod fields;
+mod function;
+mod lex;
+pub mod lower;
+
+mod mistake;
+mod node;
+mod number;
+mod parse;
+mod print;
+mod scope;
+pub mod span;
+mod types;
+mod value;
+mod zone;
+
+pub use compile::{Expression, Filter};
+pub use eval::{Env, View};
+pub use mistake::{Mistake, Mistakes};
+pub use parse::parse;
+pub use scope::{Auth, Scope};
+pub use types::Type;
+pub use value::Val;
+pub use zone::{Zone, read_span};
+
+/// The most bytes that a text may have.
+pub const MAX_BYTES: usize = 4096;
+/// The most nodes that an expression may have; elements of a constant list are not counted.
+pub const MAX_NODES: usize = 256;
+/// How deep an expression may nest.
+pub const MAX_DEPTH: usize = 32;
+/// The most elements of a list.
+pub const MAX_LIST: usize = 1000;
+
+#[cfg(test)]
+mod tests;
