@@ -17,8 +17,8 @@ pub enum DbError {
     /// A value that the engine refuses.
     #[error("the engine refuses a value: {0}")]
     Data(String),
-    /// A table that a stream's deletion took away.
-    #[error("the table is gone: {0}")]
+    /// A table or column that a change of definitions took away.
+    #[error("it is gone: {0}")]
     Gone(String),
     /// No connection became free in time, or the statement took too long.
     #[error("timed out: {0}")]
@@ -69,7 +69,9 @@ impl From<rusqlite::Error> for DbError {
             Some(C::CannotOpen | C::NotADatabase | C::DatabaseCorrupt) => DbError::Unfit(text),
             Some(C::ConstraintViolation) => DbError::Race(text),
             Some(C::TooBig | C::TypeMismatch) => DbError::Data(text),
-            _ if text.contains("no such table") => DbError::Gone(text),
+            _ if text.contains("no such table") || text.contains("no such column") => {
+                DbError::Gone(text)
+            }
             _ => DbError::Internal(text),
         }
     }
@@ -83,7 +85,7 @@ impl From<tokio_postgres::Error> for DbError {
         let text = format!("{} ({})", db.message(), db.code().code());
         match db.code().code() {
             "40001" | "40P01" | "23505" | "55P03" => DbError::Race(text),
-            "42P01" => DbError::Gone(text),
+            "42P01" | "42703" => DbError::Gone(text),
             "57014" => DbError::Timeout(text),
             "53100" => DbError::Full(text),
             code if code.starts_with("08") || code.starts_with("57P") || code.starts_with("53") => {

@@ -4,7 +4,8 @@ use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::error::DbError;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_log.sql")];
+const MIGRATIONS: &[&str] =
+    &[include_str!("migrations/0001_log.sql"), include_str!("migrations/0002_columns.sql")];
 
 /// Applies what is missing; refuses data of a newer program.
 pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), DbError> {

@@ -2,7 +2,7 @@
 
 use forebay_model::field::FieldPath;
 use forebay_model::schema::ScalarType;
-use forebay_model::stream::Column;
+use forebay_model::stream::{Column, ColumnState};
 use forebay_model::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -31,7 +31,7 @@ fn columns() -> Vec<Column> {
         number: i64::try_from(at).unwrap() + 1,
         path: FieldPath::parse(path).unwrap(),
         scalar,
-        ready: true,
+        state: ColumnState::Ready,
     };
     all.into_iter().enumerate().map(column).collect()
 }

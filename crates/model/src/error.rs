@@ -45,6 +45,8 @@ pub enum Code {
     UnsupportedMediaType,
     /// The `Idempotency-Key` was used before with another body.
     IdempotencyMismatch,
+    /// No index narrows a filter enough to answer it exactly.
+    FilterTooBroad,
     /// A principal is over one of its limits.
     RateLimited,
     /// A queue is full or the service is stopping; try again.
@@ -79,6 +81,7 @@ impl Code {
         Code::UriTooLong,
         Code::UnsupportedMediaType,
         Code::IdempotencyMismatch,
+        Code::FilterTooBroad,
         Code::RateLimited,
         Code::HeadTooLarge,
         Code::Internal,
@@ -108,6 +111,9 @@ impl Code {
             Code::UriTooLong => ("uri_too_long", 414, "The request line is too long"),
             Code::UnsupportedMediaType => {
                 ("unsupported_media_type", 415, "The media type is not supported")
+            }
+            Code::FilterTooBroad => {
+                ("filter_too_broad", 422, "Too many records would have to be looked at")
             }
             Code::IdempotencyMismatch => {
                 ("idempotency_mismatch", 422, "The idempotency key was used with another body")

@@ -161,8 +161,9 @@ fn check_field(field: &Declared, data: &Value) -> Option<FieldError> {
     }
 }
 
+/// Whether a double holds an integer exactly.
 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "compared back")]
-fn exact_in_double(integer: i64) -> bool {
+pub fn exact_in_double(integer: i64) -> bool {
     integer != i64::MAX && (integer as f64) as i64 == integer
 }
 

@@ -133,8 +133,46 @@ pub struct Column {
     pub path: FieldPath,
     /// The type of its values.
     pub scalar: ScalarType,
-    /// False while records from before its declaration are still being filled in.
-    pub ready: bool,
+    /// How far it is.
+    pub state: ColumnState,
+}
+
+impl Column {
+    /// Whether queries may be answered by it.
+    pub fn is_ready(&self) -> bool {
+        self.state == ColumnState::Ready
+    }
+}
+
+/// How far a column is. Only a ready one says of every record what its JSON says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnState {
+    /// Records from before its declaration are being filled in.
+    Filling,
+    /// It holds the field of every record.
+    Ready,
+    /// Some records from before its declaration have values that it cannot hold: of another type,
+    /// or too long. Queries do without it.
+    Partial,
+}
+
+impl ColumnState {
+    /// Every state with the name by which it is stored and shown.
+    pub const ALL: &'static [(&'static str, ColumnState)] = &[
+        ("filling", ColumnState::Filling),
+        ("ready", ColumnState::Ready),
+        ("partial", ColumnState::Partial),
+    ];
+
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, state)| *state == self).map_or("", |(name, _)| name)
+    }
+
+    /// Finds a state by its name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, state)| *state)
+    }
 }
 
 /// A stream as the catalog knows it.

@@ -67,7 +67,7 @@ pub struct Index {
     pub field: String,
     /// Its scalar type.
     pub r#type: String,
-    /// `filling` or `ready`.
+    /// `filling`, `ready`, or `partial` when older records have values that it cannot hold.
     pub state: String,
 }
 

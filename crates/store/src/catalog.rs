@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use forebay_contract::Catalog;
 use forebay_db::{Db, Look};
-use forebay_model::stream::Stream;
+use forebay_model::stream::{ColumnState, Stream};
 use forebay_model::{Error, Result};
 
 use crate::sql;
@@ -49,7 +49,7 @@ impl Catalog for StoredCatalog {
             (None, _) => None,
             (Some(now), Some((stream, _)))
                 if now == (stream.number, stream.version)
-                    && stream.columns.iter().all(|c| c.ready) =>
+                    && stream.columns.iter().all(|c| c.state != ColumnState::Filling) =>
             {
                 Some(stream)
             }

@@ -5,6 +5,7 @@ pub mod catalog;
 pub mod config;
 mod controllers;
 mod follow;
+mod query;
 mod sql;
 mod tasks;
 

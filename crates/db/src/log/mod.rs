@@ -1,6 +1,7 @@
 //! The record log: a library that works inside the transaction of whoever calls it.
 
 pub mod append;
+pub mod find;
 pub mod read;
 
 pub use append::{Append, Done, Idempotency, NewRow, Outcome, Part, PartDone, RowDone, append};

@@ -60,7 +60,7 @@ pub async fn page(conn: &mut Conn, stream: i64, page: Page) -> Result<Vec<Record
     conn.query(&sql, &params).await?.into_iter().map(record).collect()
 }
 
-fn record(row: Row) -> Result<Record, DbError> {
+pub(crate) fn record(row: Row) -> Result<Record, DbError> {
     let [seq, id, version, time, received_at, data] = cells(row)?;
     Ok(Record {
         seq: seq.int()?,

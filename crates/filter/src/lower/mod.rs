@@ -267,7 +267,7 @@ impl Lowering<'_> {
     fn column_of(&mut self, slot: usize, wanted: bool) -> Option<(Place, Stored)> {
         let field = self.filter.0.paths.fields().get(slot)?;
         let column = self.columns.iter().find(|c| c.path.segments() == field.path.as_slice());
-        match column.filter(|column| column.ready) {
+        match column.filter(|column| column.is_ready()) {
             Some(column) => {
                 if !self.out.columns.contains(&column.number) {
                     self.out.columns.push(column.number);

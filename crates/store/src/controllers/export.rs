@@ -4,8 +4,9 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use forebay_contract::Catalog;
-use forebay_db::log::read::{Page, page};
-use forebay_db::{Look, Order};
+use forebay_db::Look;
+use forebay_db::log::find::{Find, Found, Key, find};
+use forebay_filter::lower::Place;
 use forebay_http::query::{Params, bad};
 use forebay_http::{Answer, Who};
 use forebay_model::Error;
@@ -20,6 +21,7 @@ use serde_json::Value;
 
 use crate::Store;
 use crate::controllers::records::positions;
+use crate::query::Asked;
 
 const PAGE: i64 = 500;
 
@@ -31,6 +33,8 @@ const PAGE: i64 = 500;
     params(
         ("stream" = String, Path, description = "The stream's name"),
         ("format" = Option<String>, Query, description = "ndjson or csv"),
+        ("filter" = Option<String>, Query, description = "Only records that match"),
+        ("after" = Option<i64>, Query, description = "Begin after this position"),
     ),
     responses(
         (status = 200, description = "All records up to the head at the start", content((String = "application/x-ndjson"), (String = "text/csv"))),
@@ -43,7 +47,7 @@ pub(crate) async fn export(
     Path(name): Path<String>,
     params: Params,
 ) -> Answer {
-    params.only(&["format", "after"])?;
+    params.only(&["format", "filter", "after"])?;
     who.require_on_stream(RECORDS_READ, &name)?;
     let (format, media_type) = match params.get("format") {
         None | Some("ndjson") => (Format::Ndjson, "application/x-ndjson"),
@@ -52,12 +56,13 @@ pub(crate) async fn export(
     };
     let after: i64 = params.parse("after", "a position")?.unwrap_or(0);
     let stream = store.inner.catalog.stream(&name).await?;
+    let asked = Asked::read(&params, &stream, store.inner.clock.now())?;
     let mut conn = store.inner.db.reader(Look::Point).await?;
     let up_to = positions(&mut conn, &stream).await?.last_seq;
     drop(conn);
     let columns = stream.schema.declared().iter().filter(|d| d.scalar.is_some());
     let columns = columns.map(|d| d.path.clone()).collect();
-    let state = Progress { store, stream, format, columns, after, up_to, begun: false };
+    let state = Progress { store, stream, asked, format, columns, after, up_to, begun: false };
     let pages = stream::try_unfold(state, next_page);
     let mut response = Response::new(Body::from_stream(pages));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
@@ -76,6 +81,7 @@ enum Format {
 struct Progress {
     store: Store,
     stream: std::sync::Arc<Stream>,
+    asked: Asked,
     format: Format,
     columns: Vec<FieldPath>,
     after: i64,
@@ -93,18 +99,27 @@ async fn next_page(mut state: Progress) -> Result<Option<(Bytes, Progress)>, Err
     }
     let first = !std::mem::replace(&mut state.begun, true);
     let mut conn = state.store.inner.db.reader(Look::Scan).await?;
-    let wanted = Page {
-        order: Order::SeqAscending,
-        after: Some((state.after, 0)),
-        up_to: state.up_to,
-        limit: PAGE,
+    let order = [Key { place: Place::Seq, descending: false }];
+    let candidates = loop {
+        let wanted = Find {
+            condition: state.asked.condition(),
+            order: &order,
+            up_to: state.up_to,
+            after: Some(vec![state.after.into()]),
+            limit: PAGE,
+        };
+        let mut candidates = find(&mut conn, state.stream.number, wanted).await?;
+        let Some(last) = candidates.last() else {
+            return Ok(first.then(|| (Bytes::from(text), state)));
+        };
+        state.after = last.record.seq;
+        candidates.retain(|candidate| state.asked.takes(candidate));
+        // An empty piece would say nothing to the client: look on.
+        if !candidates.is_empty() || !text.is_empty() {
+            break candidates;
+        }
     };
-    let records = page(&mut conn, state.stream.number, wanted).await?;
-    let Some(last) = records.last() else {
-        return Ok(first.then(|| (Bytes::from(text), state)));
-    };
-    state.after = last.seq;
-    for record in &records {
+    for Found { record, .. } in &candidates {
         match state.format {
             Format::Ndjson => {
                 record.write_json(&state.stream.name, &mut text);

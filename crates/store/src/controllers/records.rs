@@ -1,23 +1,27 @@
-//! Reading records: one by its id, or a list by position or time.
+//! Reading records: one by its id, or a list by a filter in an order.
 
 use axum::extract::{Path, State};
 use forebay_contract::Catalog;
-use forebay_db::log::read::{Page, Span, by_id, page, span};
-use forebay_db::{Conn, Look, Order};
+use forebay_db::log::read::{Span, by_id, span};
+use forebay_db::{Conn, Look};
 use forebay_http::query::{Params, bad};
 use forebay_http::reply::{json_text, versioned};
-use forebay_http::{Answer, Who};
-use forebay_model::field::FieldPath;
+use forebay_http::{Answer, Problem, Who};
 use forebay_model::principal::RECORDS_READ;
-use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
 use http::{HeaderMap, StatusCode};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Store;
+use crate::query::count::{self, Counting};
+use crate::query::fields::Fields;
+use crate::query::list::{Wanted, page};
+use crate::query::position::Position;
+use crate::query::{Asked, explain, sort};
 
-const LIST: &[&str] = &["sort", "limit", "cursor", "fields", "count", "min_seq"];
+const LIST: &[&str] =
+    &["filter", "sort", "limit", "cursor", "fields", "count", "min_seq", "explain"];
 const MIN_SEQ_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// `GET /v1/streams/{stream}/records/{id}`.
@@ -65,12 +69,14 @@ pub(crate) async fn show(
     tag = "records",
     params(
         ("stream" = String, Path, description = "The stream's name"),
-        ("sort" = Option<String>, Query, description = "seq, -seq, time or -time"),
+        ("filter" = Option<String>, Query, description = "Only records that match, e.g. data.mag >= 4.5 && time > now() - duration(\"7d\")"),
+        ("sort" = Option<String>, Query, description = "seq, time, id, received_at or indexed fields; - before a name runs downwards; missing values last"),
         ("limit" = Option<u32>, Query, description = "1 to 1000, 50 without it"),
-        ("cursor" = Option<String>, Query, description = "Where the page before ended"),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended; a page may be short and still have one"),
         ("fields" = Option<String>, Query, description = "Only these parts: id, data.mag, …"),
         ("count" = Option<String>, Query, description = "none, estimated or exact"),
         ("min_seq" = Option<i64>, Query, description = "Wait until the stream has reached this position, 5 s at most"),
+        ("explain" = Option<bool>, Query, description = "Also say how the question is answered"),
     ),
     responses(
         (status = 200, body = crate::api::RecordPage),
@@ -85,50 +91,87 @@ pub(crate) async fn list(
 ) -> Answer {
     params.only(LIST)?;
     who.require_on_stream(RECORDS_READ, &name)?;
-    let fields = Fields::read(&params)?;
-    let (sort, order) = read_sort(params.get("sort").unwrap_or("seq"))?;
-    let limit: i64 = params.parse("limit", "a number from 1 to 1000")?.unwrap_or(50);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad("limit", "a number from 1 to 1000").into());
+    match listed(&store, &name, &params).await {
+        // A definition that changed meanwhile took a column away: ask with the new one.
+        Err(Problem(error)) if error.code == Code::NotFound => {
+            store.inner.catalog.forget(&name);
+            listed(&store, &name, &params).await
+        }
+        answer => answer,
     }
-    let count = match params.get("count") {
-        None | Some("none") => false,
-        Some("exact" | "estimated") => true,
-        Some(_) => return Err(bad("count", "none, estimated or exact").into()),
-    };
-    let stream = store.inner.catalog.stream(&name).await?;
-    let scope = format!("{}-{}/{sort}", stream.number, stream.epoch);
+}
+
+async fn listed(store: &Store, name: &str, params: &Params) -> Answer {
+    let fields = Fields::read(params)?;
+    let limit = read_limit(params)?;
+    let counting = read_counting(params)?;
+    let explained = params.flag("explain")?;
+    let stream = store.inner.catalog.stream(name).await?;
+    let sort = params.get("sort").filter(|text| !text.is_empty()).unwrap_or("seq");
+    let order = sort::read(sort, &stream)?;
+    let scope = scope(&stream, sort, params);
     let cursor = params.get("cursor").map(|c| store.inner.signer.open(&scope, c)).transpose()?;
-    let cursor = cursor.as_deref().map(Position::read).transpose()?;
-    wait_for(&store, &stream, &params).await?;
+    let cursor = cursor.map(|text| Position::read(&text, order.len())).transpose()?;
+    let now = cursor.as_ref().map_or_else(|| store.inner.clock.now(), |c| c.now);
+    let asked = Asked::read(params, &stream, now)?;
+    wait_for(store, &stream, params).await?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
-    let here = positions(&mut conn, &stream).await?;
-    let up_to = cursor.map_or(here.last_seq, |c| c.up_to);
-    let after = cursor.map(|c| (c.seq, c.time));
-    let wanted = Page { order, after, up_to, limit: limit + 1 };
-    let mut records = page(&mut conn, stream.number, wanted).await?;
-    let keep = usize::try_from(limit).unwrap_or(1000);
-    let more = records.len() > keep;
-    records.truncate(keep);
-    let next = records.last().filter(|_| more).map(|last| {
-        let at = Position { seq: last.seq, time: last.time.micros(), up_to };
-        store.inner.signer.sign(&scope, &at.write())
-    });
+    let mut here = positions(&mut conn, &stream).await?;
+    if let Some(cursor) = &cursor {
+        here.last_seq = cursor.up_to;
+    }
+    let wanted = Wanted {
+        stream: stream.number,
+        asked: &asked,
+        order: &order,
+        up_to: here.last_seq,
+        after: cursor.map(|c| c.keys),
+        limit,
+    };
+    let mut tail = String::new();
+    if explained {
+        let find = wanted.first();
+        let explain = explain::explain(&mut conn, &stream, &asked, &find).await?;
+        tail.push_str(&format!(",\"explain\":{explain}"));
+    }
+    let page = page(&mut conn, wanted).await?;
+    if counting != Counting::None {
+        let count = count::matches(&mut conn, stream.number, &asked, here, counting).await?;
+        tail.push_str(&format!(",\"count\":{count}"));
+    }
+    drop(conn);
+    let next = page.next.map(|position| store.inner.signer.sign(&scope, &position.write()));
     let mut body = String::from("{\"items\":[");
-    for (at, record) in records.iter().enumerate() {
+    for (at, found) in page.found.iter().enumerate() {
         if at > 0 {
             body.push(',');
         }
-        fields.write(record, &name, &mut body);
+        fields.write(&found.record, name, &mut body);
     }
     let next = next.map_or(Value::Null, Value::String);
-    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{up_to}"));
-    if count {
-        // Every position up to the head holds one record: the log has no gaps.
-        body.push_str(&format!(",\"count\":{}", up_to - here.first_seq + 1));
-    }
-    body.push('}');
+    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{}{tail}}}", here.last_seq));
     Ok(json_text(StatusCode::OK, body))
+}
+
+/// What a cursor belongs to: one stream, one order, one filter.
+fn scope(stream: &Stream, sort: &str, params: &Params) -> String {
+    let filter = params.get("filter").unwrap_or_default();
+    format!("{}-{}/{sort}/{filter}", stream.number, stream.epoch)
+}
+
+fn read_limit(params: &Params) -> Result<usize, Error> {
+    const EXPECTED: &str = "a number from 1 to 1000";
+    let limit: usize = params.parse("limit", EXPECTED)?.unwrap_or(50);
+    if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }
+}
+
+fn read_counting(params: &Params) -> Result<Counting, Error> {
+    match params.get("count") {
+        None | Some("none") => Ok(Counting::None),
+        Some("estimated") => Ok(Counting::Estimated),
+        Some("exact") => Ok(Counting::Exact),
+        Some(_) => Err(bad("count", "none, estimated or exact")),
+    }
 }
 
 /// A stream's positions; it may have gone meanwhile.
@@ -154,93 +197,4 @@ async fn wait_for(store: &Store, stream: &Stream, params: &Params) -> Result<(),
     tokio::time::timeout(MIN_SEQ_WAIT, reached).await.unwrap_or_else(|_| {
         Err(Error::new(Code::IndexBehind, format!("the stream has not reached seq {min_seq}")))
     })
-}
-
-fn read_sort(sort: &str) -> Result<(&'static str, Order), Error> {
-    Ok(match sort {
-        "seq" => ("seq", Order::SeqAscending),
-        "-seq" => ("-seq", Order::SeqDescending),
-        "time" => ("time", Order::TimeAscending),
-        "-time" => ("-time", Order::TimeDescending),
-        _ => return Err(bad("sort", "seq, -seq, time or -time")),
-    })
-}
-
-#[derive(Clone, Copy)]
-struct Position {
-    seq: i64,
-    time: i64,
-    up_to: i64,
-}
-
-impl Position {
-    fn write(self) -> String {
-        format!("{} {} {}", self.seq, self.time, self.up_to)
-    }
-
-    fn read(text: &str) -> Result<Self, Error> {
-        let mut numbers = text.split(' ').map(str::parse);
-        match (numbers.next(), numbers.next(), numbers.next()) {
-            (Some(Ok(seq)), Some(Ok(time)), Some(Ok(up_to))) => Ok(Position { seq, time, up_to }),
-            _ => Err(bad("cursor", "a cursor of this list")),
-        }
-    }
-}
-
-/// Which parts of a record are shown.
-pub(crate) struct Fields(Option<Vec<Shown>>);
-
-enum Shown {
-    Envelope(&'static str),
-    Data,
-    Field(FieldPath),
-}
-
-const ENVELOPE: &[&str] = &["id", "stream", "seq", "version", "time", "received_at"];
-
-impl Fields {
-    pub(crate) fn read(params: &Params) -> Result<Self, Error> {
-        let Some(list) = params.get("fields") else { return Ok(Fields(None)) };
-        let shown = list.split(',').map(|name| {
-            if name == "data" {
-                return Ok(Shown::Data);
-            }
-            if let Some(name) = ENVELOPE.iter().find(|n| **n == name) {
-                return Ok(Shown::Envelope(name));
-            }
-            FieldPath::parse(name).map(Shown::Field).map_err(|message| bad("fields", message))
-        });
-        Ok(Fields(Some(shown.collect::<Result<_, Error>>()?)))
-    }
-
-    pub(crate) fn write(&self, record: &Record, stream: &str, out: &mut String) {
-        let Some(shown) = &self.0 else { return record.write_json(stream, out) };
-        let mut whole = String::new();
-        record.write_json(stream, &mut whole);
-        let whole: Value = serde_json::from_str(&whole).unwrap_or_default();
-        let mut kept = Map::new();
-        for part in shown {
-            match part {
-                Shown::Envelope(name) => {
-                    kept.insert((*name).to_owned(), whole[*name].clone());
-                }
-                Shown::Data => {
-                    kept.insert("data".to_owned(), whole["data"].clone());
-                }
-                Shown::Field(path) => keep(path, &whole["data"], &mut kept),
-            }
-        }
-        out.push_str(&forebay_model::json::to_canonical(&Value::Object(kept)));
-    }
-}
-
-/// Copies one field with the objects that it stands in.
-fn keep(path: &FieldPath, data: &Value, kept: &mut Map<String, Value>) {
-    let Some(value) = path.get(data) else { return };
-    let mut at = kept.entry("data").or_insert_with(|| Value::Object(Map::new()));
-    for name in path.segments() {
-        let Value::Object(members) = at else { return };
-        at = members.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
-    }
-    *at = value.clone();
 }

@@ -273,9 +273,8 @@ async fn describe(conn: &mut Conn, stream: &Stream) -> Result<Option<Value>, DbE
     out.insert("first_seq".into(), span.first_seq.into());
     out.insert("last_seq".into(), span.last_seq.into());
     let indexes = stream.columns.iter().map(|column| {
-        let state = if column.ready { "ready" } else { "filling" };
         let field = column.path.to_string();
-        json!({"field": field, "type": column.scalar.name(), "state": state})
+        json!({"field": field, "type": column.scalar.name(), "state": column.state.name()})
     });
     out.insert("indexes".into(), indexes.collect());
     Ok(Some(Value::Object(out)))

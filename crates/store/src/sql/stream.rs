@@ -4,7 +4,7 @@ use forebay_db::log::read::cells;
 use forebay_db::{Conn, DbError, Dialect, Insert, Kind};
 use forebay_model::field::FieldPath;
 use forebay_model::schema::{ScalarType, Schema};
-use forebay_model::stream::{Column, Definition, Stream};
+use forebay_model::stream::{Column, ColumnState, Definition, Stream};
 use forebay_model::time::Timestamp;
 
 const SELECT: &str = "SELECT number, name, epoch, version, created_at, definition FROM stream";
@@ -63,7 +63,7 @@ async fn columns(conn: &mut Conn, stream: i64) -> Result<Vec<Column>, DbError> {
             number: number.int()?,
             path: FieldPath::parse(&path).map_err(|_| broken())?,
             scalar: ScalarType::from_name(&scalar).ok_or_else(broken)?,
-            ready: state.text()? == "ready",
+            state: ColumnState::from_name(&state.text()?).ok_or_else(broken)?,
         })
     });
     read.collect()
@@ -135,14 +135,15 @@ pub(crate) async fn create(conn: &mut Conn, new: &New<'_>) -> Result<(), DbError
         &[new.number.into()],
     )
     .await?;
-    let wanted = new.schema.declared().iter().filter(|d| d.indexed);
-    for (at, field) in wanted.enumerate() {
-        let number = i64::try_from(at + 1).unwrap_or(i64::MAX);
+    let mut number = 1;
+    for field in new.schema.declared().iter().filter(|d| d.indexed) {
         if let Some(scalar) = field.scalar {
             add_column(conn, new.number, (number, &field.path, scalar), 0).await?;
+            number += 1;
         }
     }
-    Ok(())
+    let sql = "UPDATE stream SET next_column = $1 WHERE number = $2";
+    conn.execute(sql, &[number.into(), new.number.into()]).await
 }
 
 /// Changes a stream's definition, under the lock of its head.
@@ -170,7 +171,10 @@ pub(crate) async fn update(
             drop_column(conn, stream.number, column.number).await?;
         }
     }
-    let mut number = next_column(conn, stream.number).await?;
+    let sql = "SELECT next_column FROM stream WHERE number = $1";
+    let row = conn.query_opt(sql, &[stream.number.into()]).await?.unwrap_or_default();
+    let [number] = cells(row)?;
+    let mut number = number.int()?;
     for (path, scalar) in wanted {
         if !stream.columns.iter().any(|c| c.path == *path && c.scalar == scalar) {
             add_column(conn, stream.number, (number, path, scalar), last_seq).await?;
@@ -179,8 +183,8 @@ pub(crate) async fn update(
     }
     let version = stream.version + 1;
     conn.execute(
-        "UPDATE stream SET version = $1, definition = $2 WHERE number = $3",
-        &[version.into(), text_of(definition).into(), stream.number.into()],
+        "UPDATE stream SET version = $1, definition = $2, next_column = $3 WHERE number = $4",
+        &[version.into(), text_of(definition).into(), number.into(), stream.number.into()],
     )
     .await?;
     let sql = "UPDATE stream_head SET version = $1 WHERE stream = $2";
@@ -201,15 +205,6 @@ pub(crate) async fn delete(conn: &mut Conn, number: i64) -> Result<(), DbError> 
     conn.batch(&sql).await
 }
 
-/// The next number after those in use; who still knows an older column of the same number is
-/// told by the version.
-async fn next_column(conn: &mut Conn, stream: i64) -> Result<i64, DbError> {
-    let sql = "SELECT coalesce(max(number), 0) + 1 FROM stream_column WHERE stream = $1";
-    let row = conn.query_opt(sql, &[stream.into()]).await?.unwrap_or_default();
-    let [next] = cells(row)?;
-    next.int()
-}
-
 async fn drop_column(conn: &mut Conn, stream: i64, number: i64) -> Result<(), DbError> {
     for sql in conn.dialect().drop_column(stream, number) {
         conn.batch(&sql).await?;
@@ -227,7 +222,7 @@ async fn add_column(
     for sql in conn.dialect().add_column(stream, number, scalar) {
         conn.batch(&sql).await?;
     }
-    let state = if fill_to == 0 { "ready" } else { "filling" };
+    let state = if fill_to == 0 { ColumnState::Ready } else { ColumnState::Filling };
     let columns = [
         ("stream", Kind::Int),
         ("number", Kind::Int),
@@ -241,7 +236,7 @@ async fn add_column(
         number.into(),
         path.to_string().into(),
         scalar.name().into(),
-        state.into(),
+        state.name().into(),
         fill_to.into(),
     ];
     let columns = columns.map(|(name, kind)| (name.into(), kind)).to_vec();

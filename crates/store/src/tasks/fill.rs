@@ -5,7 +5,9 @@ use std::time::Duration;
 use forebay_db::log::read::{Page, cells, page};
 use forebay_db::{Conn, Db, DbError, Lane, Order};
 use forebay_model::field::FieldPath;
-use forebay_model::schema::ScalarType;
+use forebay_model::schema::{MAX_INDEXED_BYTES, ScalarType, exact_in_double, integral};
+use forebay_model::stream::ColumnState;
+use serde_json::Value as Json;
 
 /// Records of one step: well under 10 ms of the writer.
 const STEP: i64 = 200;
@@ -49,17 +51,46 @@ async fn step(conn: &mut Conn) -> Result<bool, DbError> {
     let records = page(conn, stream, wanted).await?;
     let fill = conn.dialect().fill_column(stream, number);
     for record in &records {
-        let data = serde_json::from_str(&record.data)
+        let data: Json = serde_json::from_str(&record.data)
             .map_err(|e| DbError::Internal(format!("record {}: {e}", record.seq)))?;
+        if !holds(&field, scalar, &data) {
+            return partial(conn, stream, number).await;
+        }
         let value = forebay_db::log::column_value(&field, scalar, &data);
         conn.execute(&fill, &[value, record.seq.into()]).await?;
     }
     let left = records.last().map_or(0, |last| last.seq - 1);
-    let state = if left == 0 { "ready" } else { "filling" };
+    let state = if left == 0 { ColumnState::Ready } else { ColumnState::Filling };
     conn.execute(
         "UPDATE stream_column SET fill_to = $1, state = $2 WHERE stream = $3 AND number = $4",
-        &[left.into(), state.into(), stream.into(), number.into()],
+        &[left.into(), state.name().into(), stream.into(), number.into()],
     )
     .await?;
+    Ok(true)
+}
+
+/// Whether a column can say what an older record has at its field: newer ones are checked when
+/// they come in.
+fn holds(field: &FieldPath, scalar: ScalarType, data: &Json) -> bool {
+    match (scalar, field.get(data)) {
+        (_, None | Some(Json::Null)) => true,
+        (ScalarType::String, Some(Json::String(text))) => text.len() <= MAX_INDEXED_BYTES,
+        (ScalarType::Integer, Some(Json::Number(number))) => integral(number).is_some(),
+        (ScalarType::Number, Some(Json::Number(number))) => {
+            number.as_i64().is_none_or(exact_in_double)
+        }
+        (ScalarType::Boolean, Some(Json::Bool(_))) => true,
+        _ => false,
+    }
+}
+
+/// Gives a column up: queries do without it.
+async fn partial(conn: &mut Conn, stream: i64, number: i64) -> Result<bool, DbError> {
+    conn.execute(
+        "UPDATE stream_column SET state = $1 WHERE stream = $2 AND number = $3",
+        &[ColumnState::Partial.name().into(), stream.into(), number.into()],
+    )
+    .await?;
+    tracing::warn!(stream, column = number, "older records have values that an index cannot hold");
     Ok(true)
 }
