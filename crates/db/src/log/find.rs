@@ -1,7 +1,8 @@
 //! Finding records: a condition, an order, and a place to go on from.
 
+use forebay_filter::ast::Operator;
 use forebay_filter::lower::sql::Sql;
-use forebay_filter::lower::{Bound, Condition, Place};
+use forebay_filter::lower::{Bound, Condition, Place, Test};
 use forebay_model::record::Record;
 
 use crate::conn::Conn;
@@ -84,7 +85,8 @@ pub async fn find(conn: &mut Conn, stream: i64, find: Find<'_>) -> Result<Vec<Fo
 /// How the engine would find them: its plan, a line each.
 pub async fn plan(conn: &mut Conn, stream: i64, find: &Find<'_>) -> Result<Vec<String>, DbError> {
     let present = find.order.first().filter(|key| key.is_nullable()).map(|key| (key.place, true));
-    let sql = select(stream, find, present);
+    let way = way(conn, stream, find).await?;
+    let sql = select(stream, find, present, way);
     let rows = conn.explain(&sql.text, &values(&sql)).await?;
     Ok(rows)
 }
@@ -121,9 +123,50 @@ async fn part(
     find: &Find<'_>,
     present: Option<(Place, bool)>,
 ) -> Result<Vec<Found>, DbError> {
-    let sql = select(stream, find, present);
+    let way = way(conn, stream, find).await?;
+    let sql = select(stream, find, present, way);
     let rows = conn.query(&sql.text, &values(&sql)).await?;
     rows.into_iter().map(found).collect()
+}
+
+/// How candidates are found where the condition and the order ask for different indexes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// As the engine likes.
+    Free,
+    /// By an index of the condition; then they are sorted.
+    Sorted,
+}
+
+/// So few candidates are sorted; more are found sooner along the order.
+const FEW: i64 = 500;
+
+/// Chooses a way. PostgreSQL knows how many records a condition leaves; SQLite does not, so
+/// it is asked for the first few.
+async fn way(conn: &mut Conn, stream: i64, find: &Find<'_>) -> Result<Way, DbError> {
+    if conn.dialect() == Dialect::Postgres || is_served(find) {
+        return Ok(Way::Free);
+    }
+    let candidates = count(conn, stream, find.condition, (i64::MAX, Some(FEW + 1))).await?;
+    Ok(if candidates <= FEW { Way::Sorted } else { Way::Free })
+}
+
+/// Whether one index gives both the condition and the order.
+fn is_served(find: &Find<'_>) -> bool {
+    let tests = match find.condition {
+        Condition::And(parts) => parts.as_slice(),
+        other => std::slice::from_ref(other),
+    };
+    let Some(first) = find.order.first() else { return true };
+    tests.iter().any(|test| match test {
+        Condition::All | Condition::None => true,
+        Condition::Test(place, _) if *place == first.place => true,
+        // The index of a column goes on by seq.
+        Condition::Test(Place::Column(_), Test::Compare(Operator::Equal, _)) => {
+            first.place == Place::Seq
+        }
+        _ => false,
+    })
 }
 
 fn found(mut row: Row) -> Result<Found, DbError> {
@@ -133,7 +176,9 @@ fn found(mut row: Row) -> Result<Found, DbError> {
 
 const RECORD_CELLS: usize = 6;
 
-fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>) -> Sql {
+fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way) -> Sql {
+    // A unary plus keeps an index from being used for a place.
+    let plain = if way == Way::Sorted { "+" } else { "" };
     let mut sql = Sql::default();
     sql.push("SELECT seq, id, version, time, received_at, data");
     for (at, key) in find.order.iter().enumerate() {
@@ -142,7 +187,7 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>) -> Sql {
     }
     from(stream, find.order, &mut sql);
     sql.condition(stream, find.condition);
-    sql.push(" AND seq <= ");
+    sql.push(&format!(" AND {plain}seq <= "));
     sql.bind(Bound::Int(find.up_to));
     if let Some((place, is_there)) = present {
         sql.push(" AND ");
@@ -156,7 +201,7 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>) -> Sql {
         sql.push(" AND ");
         behind(&mut sql, keys, &after[skipped.min(after.len())..]);
     }
-    order_by(&mut sql, keys, present.is_some());
+    order_by(&mut sql, keys, present.is_some(), plain);
     sql.push(" LIMIT ");
     sql.bind(Bound::Int(find.limit));
     sql
@@ -174,7 +219,7 @@ fn from(stream: i64, order: &[Key], sql: &mut Sql) {
 }
 
 /// Writes the order; the first key needs no word about missing values when all have it.
-fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool) {
+fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool, plain: &str) {
     for (at, key) in keys.iter().enumerate() {
         sql.push(if at == 0 { " ORDER BY " } else { ", " });
         if key.is_nullable() && !(at == 0 && first_is_there) {
@@ -182,6 +227,7 @@ fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool) {
             sql.place(key.place);
             sql.push(" IS NULL), ");
         }
+        sql.push(plain);
         key.write(at, sql);
         if key.descending {
             sql.push(" DESC");
@@ -305,7 +351,7 @@ mod tests {
 
     fn text(order: &[Key], after: Option<Vec<Value>>, present: Option<(Place, bool)>) -> String {
         let find = Find { condition: &Condition::All, order, up_to: 9, after, limit: 5 };
-        let sql = select(1, &find, present).text;
+        let sql = select(1, &find, present, Way::Free).text;
         sql.split_once("seq <= $1").unwrap().1.to_owned()
     }
 
