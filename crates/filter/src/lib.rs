@@ -13,6 +13,7 @@ mod function;
 mod lex;
 pub mod lower;
 
+pub mod matcher;
 mod mistake;
 mod node;
 mod number;
@@ -26,6 +27,7 @@ mod zone;
 
 pub use compile::{Expression, Filter};
 pub use eval::{Env, View};
+pub use matcher::Matcher;
 pub use mistake::{Mistake, Mistakes};
 pub use parse::parse;
 pub use scope::{Auth, Scope};

@@ -4,7 +4,7 @@ use forebay_http::api::Record;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{export, records, streams, subscribe};
+use crate::controllers::{export, records, socket, streams, subscribe};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -17,7 +17,8 @@ use crate::controllers::{export, records, streams, subscribe};
         records::list,
         records::show,
         export::export,
-        subscribe::subscribe
+        subscribe::subscribe,
+        socket::subscribe
     ),
     components(schemas(forebay_http::api::Problem))
 )]

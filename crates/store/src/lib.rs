@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use catalog::StoredCatalog;
 use config::StoreConfig;
+use follow::hub::Hubs;
 
 /// The service.
 #[derive(Clone)]
@@ -34,6 +35,8 @@ struct Inner {
     clock: SharedClock,
     config: StoreConfig,
     stopping: CancellationToken,
+    /// Who reads new records for all subscribers of a stream.
+    hubs: Hubs,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
 }
@@ -56,8 +59,8 @@ impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
         let Deps { db, catalog, signer, clock, stopping } = deps;
-        let subscribers = AtomicUsize::new(0);
-        let inner = Inner { db, catalog, signer, clock, config, stopping, subscribers };
+        let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
+        let inner = Inner { db, catalog, signer, clock, config, stopping, hubs, subscribers };
         Store { inner: Arc::new(inner) }
     }
 

@@ -21,6 +21,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("DELETE", "/v1/streams/orders/records/a"),
     ("GET", "/v1/streams/orders/export"),
     ("GET", "/v1/streams/orders/subscribe"),
+    ("GET", "/v1/subscribe"),
     ("POST", "/v1/batch"),
     ("GET", "/metrics"),
     ("GET", "/nothing/here"),

@@ -2,7 +2,13 @@
 
 use crate::support::both;
 
-both! { a_subscriber_resumes_where_it_was  a_snapshot_ends  a_websocket_gets_the_same  stopping_ends_a_subscription }
+both! {
+    a_subscriber_resumes_where_it_was
+    a_snapshot_ends
+    a_filter_narrows_what_is_told
+    a_websocket_gets_the_same
+    stopping_ends_a_subscription
+}
 
 mod scenario {
     use futures_util::StreamExt;
@@ -87,6 +93,34 @@ mod scenario {
         assert_eq!(names, ["snapshot", "snapshot", "snapshot_end"]);
         s.post(RECORDS, json!({"n": 3})).await.expect(200);
         assert_eq!(events.next().await.unwrap().0, "create");
+    }
+
+    pub(super) async fn a_filter_narrows_what_is_told(engine: Engine) {
+        let s = Server::start(engine).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
+        s.post(RECORDS, json!([{"n": 1}, {"n": 2, "owner": "a"}, {"n": 3}])).await.expect(200);
+        let filter = "?filter=data.n%20%25%202%20==%201%20%26%26%20!has(data.owner)";
+        let mut old = Events::open(&s, &format!("{filter}&after=0"), None).await;
+        let mut live = Events::open(&s, filter, None).await;
+        let mut shot = Events::open(&s, &format!("{filter}&snapshot=true"), None).await;
+        assert_eq!(old.next().await.unwrap().1, "1-1");
+        assert_eq!(old.next().await.unwrap().1, "1-3");
+        for id in ["1-1", "1-3"] {
+            let (name, at, _) = shot.next().await.unwrap();
+            assert_eq!((name.as_str(), at.as_str()), ("snapshot", id));
+        }
+        assert_eq!(shot.next().await.unwrap().0, "snapshot_end");
+        s.post(RECORDS, json!([{"n": 4}, {"n": 5, "owner": "b"}, {"n": 7}])).await.expect(200);
+        for events in [&mut old, &mut live, &mut shot] {
+            assert_eq!(events.next().await.unwrap().1, "1-6");
+        }
+        let wrong = s.get("/v1/streams/orders/subscribe?filter=data.m==1").await;
+        let wrong = wrong.problem(400, "filter_invalid");
+        assert_eq!(wrong["errors"][0]["path"], "?filter");
+        assert_eq!(
+            (&wrong["errors"][0]["column"], &wrong["errors"][0]["length"]),
+            (&json!(6), &json!(1))
+        );
     }
 
     pub(super) async fn a_websocket_gets_the_same(engine: Engine) {

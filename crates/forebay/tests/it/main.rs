@@ -11,4 +11,5 @@ mod input;
 mod openapi;
 mod reads;
 mod streams;
+mod subscriptions;
 mod support;

@@ -2,6 +2,7 @@
 
 pub(crate) mod export;
 pub(crate) mod records;
+pub(crate) mod socket;
 pub(crate) mod streams;
 pub(crate) mod subscribe;
 
@@ -18,4 +19,5 @@ pub(crate) fn router() -> Router<Store> {
         .route("/v1/streams/{stream}/records/{id}", get(records::show))
         .route("/v1/streams/{stream}/export", get(export::export))
         .route("/v1/streams/{stream}/subscribe", get(subscribe::subscribe))
+        .route("/v1/subscribe", get(socket::subscribe))
 }

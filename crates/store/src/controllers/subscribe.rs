@@ -1,6 +1,7 @@
 //! Following a stream, by server-sent events or by WebSocket on the same path.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
@@ -14,12 +15,16 @@ use forebay_http::{Answer, Who};
 use forebay_model::Error;
 use forebay_model::principal::RECORDS_READ;
 use futures_util::stream;
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, UPGRADE};
-use http::{HeaderMap, HeaderValue};
 
 use crate::Store;
 use crate::controllers::records::positions;
-use crate::follow::{Event, Follower, Start};
+use crate::follow::{Follower, Start};
+use crate::query::compile;
+
+/// Clients send small commands, if anything.
+const MAX_MESSAGE_BYTES: usize = 64 << 10;
 
 /// `GET /v1/streams/{stream}/subscribe`.
 #[utoipa::path(
@@ -28,6 +33,7 @@ use crate::follow::{Event, Follower, Start};
     tag = "records",
     params(
         ("stream" = String, Path, description = "The stream's name"),
+        ("filter" = Option<String>, Query, description = "Only records that match"),
         ("after" = Option<String>, Query, description = "<seq> or <epoch>-<seq>; 0 is the beginning; from now on without it"),
         ("snapshot" = Option<bool>, Query, description = "First what is there"),
         ("Last-Event-ID" = Option<String>, Header, description = "As after, when a connection is taken up again"),
@@ -45,35 +51,69 @@ pub(crate) async fn subscribe(
     params: Params,
     request: Request,
 ) -> Answer {
-    params.only(&["after", "snapshot"])?;
+    params.only(&["filter", "after", "snapshot"])?;
     who.require_on_stream(RECORDS_READ, &name)?;
-    let stream = store.inner.catalog.stream(&name).await?;
-    let mut conn = store.inner.db.reader(Look::Point).await?;
-    let here = positions(&mut conn, &stream).await?;
-    drop(conn);
-    let start = Start {
-        after: read_after(&params, request.headers())?,
+    let resumed = request.headers().get("last-event-id").and_then(|v| v.to_str().ok());
+    let wanted = Wanted {
+        stream: name,
+        filter: params.get("filter").map(str::to_owned),
+        after: read_after(resumed.or(params.get("after")))?,
         snapshot: params.flag("snapshot")?,
-        here,
     };
-    let seat = Seat::take(&store)?;
-    let follower = Follower::new(&store, stream, start);
+    let follower = wanted.follow(&store, "?filter").await?;
     if request.headers().contains_key(UPGRADE) {
-        let (mut parts, _) = request.into_parts();
-        let upgrade = WebSocketUpgrade::from_request_parts(&mut parts, &()).await;
-        return Ok(match upgrade {
-            Ok(upgrade) => upgrade.on_upgrade(move |socket| over_socket(socket, follower, seat)),
-            Err(refused) => refused.into_response(),
-        });
+        return Ok(upgraded(request, move |socket| over_socket(socket, follower)).await);
     }
-    Ok(over_sse(follower, seat))
+    Ok(over_sse(follower))
 }
 
-fn over_sse(follower: Follower, seat: Seat) -> Response {
-    let frames = stream::unfold((follower, seat), |(mut follower, seat)| async move {
-        let events = follower.next().await?;
-        let frames: String = events.iter().map(Event::sse).collect();
-        Some((Ok::<_, Infallible>(Bytes::from(frames)), (follower, seat)))
+/// Answers a WebSocket handshake, and then serves the socket.
+pub(crate) async fn upgraded<F, S>(request: Request, serve: F) -> Response
+where
+    F: FnOnce(WebSocket) -> S + Send + 'static,
+    S: Future<Output = ()> + Send + 'static,
+{
+    let (mut parts, _) = request.into_parts();
+    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
+        Ok(upgrade) => upgrade.max_message_size(MAX_MESSAGE_BYTES).on_upgrade(serve),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+/// What somebody wants to follow.
+pub(crate) struct Wanted {
+    pub(crate) stream: String,
+    pub(crate) filter: Option<String>,
+    pub(crate) after: Option<(Option<i64>, i64)>,
+    pub(crate) snapshot: bool,
+}
+
+impl Wanted {
+    /// Begins to follow; `path` is where the filter came from.
+    pub(crate) async fn follow(self, store: &Store, path: &str) -> Result<Admitted, Error> {
+        let stream = store.inner.catalog.stream(&self.stream).await?;
+        let filter = compile(self.filter.as_deref(), &stream, path)?.map(Arc::new);
+        let mut conn = store.inner.db.reader(Look::Point).await?;
+        let here = positions(&mut conn, &stream).await?;
+        drop(conn);
+        let start = Start { filter, after: self.after, snapshot: self.snapshot, here };
+        let admission = Admission::take(store)?;
+        Ok(Admitted { follower: Follower::new(store, stream, start), _admission: admission })
+    }
+}
+
+/// A subscriber, counted among those of the process.
+pub(crate) struct Admitted {
+    pub(crate) follower: Follower,
+    _admission: Admission,
+}
+
+fn over_sse(admitted: Admitted) -> Response {
+    let frames = stream::unfold(admitted, |mut admitted| async move {
+        let events = admitted.follower.next().await?;
+        let mut frames = String::new();
+        events.iter().for_each(|event| event.write_sse(&mut frames));
+        Some((Ok::<_, Infallible>(Bytes::from(frames)), admitted))
     });
     let mut response = Response::new(Body::from_stream(frames));
     let headers = response.headers_mut();
@@ -83,17 +123,19 @@ fn over_sse(follower: Follower, seat: Seat) -> Response {
     response
 }
 
-async fn over_socket(mut socket: WebSocket, mut follower: Follower, _seat: Seat) {
+/// Ends a socket because the process stops; a client that is gone needs no word.
+pub(crate) async fn say_goodbye(socket: &mut WebSocket) {
+    let frame = CloseFrame { code: close_code::RESTART, reason: "stopping".into() };
+    let _ = socket.send(Message::Close(Some(frame))).await;
+}
+
+async fn over_socket(mut socket: WebSocket, mut admitted: Admitted) {
     loop {
         tokio::select! {
-            events = follower.next() => {
-                let Some(events) = events else {
-                    let frame = CloseFrame { code: close_code::RESTART, reason: "stopping".into() };
-                    let _ = socket.send(Message::Close(Some(frame))).await;
-                    return;
-                };
+            events = admitted.follower.next() => {
+                let Some(events) = events else { return say_goodbye(&mut socket).await };
                 for event in events {
-                    if socket.send(Message::Text(event.frame().into())).await.is_err() {
+                    if socket.send(Message::Text(event.frame(None).into())).await.is_err() {
                         return;
                     }
                 }
@@ -106,10 +148,9 @@ async fn over_socket(mut socket: WebSocket, mut follower: Follower, _seat: Seat)
     }
 }
 
-/// Reads `?after=` or `Last-Event-ID`: `<seq>` or `<epoch>-<seq>`.
-fn read_after(params: &Params, headers: &HeaderMap) -> Result<Option<(Option<i64>, i64)>, Error> {
-    let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok());
-    let Some(text) = resumed.or(params.get("after")) else { return Ok(None) };
+/// Reads where to begin: `<seq>` or `<epoch>-<seq>`.
+pub(crate) fn read_after(text: Option<&str>) -> Result<Option<(Option<i64>, i64)>, Error> {
+    let Some(text) = text else { return Ok(None) };
     let expected = || bad("after", "<seq> or <epoch>-<seq>");
     let (epoch, seq) = match text.split_once('-') {
         Some((epoch, seq)) => (Some(epoch.parse().map_err(|_| expected())?), seq),
@@ -120,21 +161,21 @@ fn read_after(params: &Params, headers: &HeaderMap) -> Result<Option<(Option<i64
 }
 
 /// A subscriber's place among the bounded number of them.
-struct Seat(Store);
+struct Admission(Store);
 
-impl Seat {
+impl Admission {
     fn take(store: &Store) -> Result<Self, Error> {
         let taken = store.inner.subscribers.fetch_add(1, Ordering::Relaxed);
-        let seat = Seat(store.clone());
+        metrics::gauge!("forebay_subscribers").increment(1.0);
+        let admission = Admission(store.clone());
         if taken >= store.inner.config.max_subscribers {
             return Err(Error::overloaded("too many subscriptions"));
         }
-        metrics::gauge!("forebay_subscribers").increment(1.0);
-        Ok(seat)
+        Ok(admission)
     }
 }
 
-impl Drop for Seat {
+impl Drop for Admission {
     fn drop(&mut self) {
         self.0.inner.subscribers.fetch_sub(1, Ordering::Relaxed);
         metrics::gauge!("forebay_subscribers").decrement(1.0);

@@ -26,7 +26,7 @@ pub(crate) struct Asked {
 impl Asked {
     /// Reads `?filter=`; without it every record matches.
     pub(crate) fn read(params: &Params, stream: &Stream, now: Timestamp) -> Result<Asked, Error> {
-        let filter = compile(params, stream)?;
+        let filter = compile(params.get("filter"), stream, "?filter")?;
         let lowered = filter.as_ref().map(|f| lower(f, &stream.columns, &Env::at(now)));
         Ok(Asked { filter, lowered, now })
     }
@@ -53,11 +53,13 @@ impl Asked {
     }
 }
 
-/// Reads `?filter=` for a stream; an empty one is none.
-pub(crate) fn compile(params: &Params, stream: &Stream) -> Result<Option<Filter>, Error> {
-    let Some(text) = params.get("filter").filter(|text| !text.trim().is_empty()) else {
-        return Ok(None);
-    };
+/// Reads a filter for a stream; an empty one is none. `path` is where it came from.
+pub(crate) fn compile(
+    text: Option<&str>,
+    stream: &Stream,
+    path: &str,
+) -> Result<Option<Filter>, Error> {
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else { return Ok(None) };
     let scope = Scope::record(&stream.definition.schema);
-    Filter::compile(text, scope).map(Some).map_err(|mistakes| mistakes.into_error("?filter"))
+    Filter::compile(text, scope).map(Some).map_err(|mistakes| mistakes.into_error(path))
 }

@@ -1,0 +1,329 @@
+//! Many filters against one record: the cost follows those that may match, not all of them.
+//!
+//! Most filters ask that some field equals some constant. Such a filter is kept under that field and
+//! value: a record is looked up by its own values, and only what is found there is evaluated.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use crate::ast::Operator;
+use crate::compile::Filter;
+use crate::eval::{Env, View};
+use crate::fields::{Paths, Slots};
+use crate::node::{Kind, Node};
+use crate::number;
+use crate::types::Type;
+use crate::value::{Const, Val};
+
+/// Fields that no filter asks for any more are forgotten when there are so many of them.
+const STALE_FIELDS: usize = 64;
+
+/// Filters by who asked, with an index over their equalities.
+#[derive(Debug)]
+pub struct Matcher<K> {
+    filters: HashMap<K, Option<Arc<Filter>>>,
+    paths: Paths,
+    /// By the slots of `paths`.
+    fields: Vec<Index<K>>,
+    /// Filters that ask for no equality, and those who want every record.
+    others: Vec<K>,
+}
+
+/// The filters that ask for values of one field.
+#[derive(Debug)]
+struct Index<K> {
+    texts: HashMap<String, Vec<K>>,
+    scalars: HashMap<Scalar, Vec<K>>,
+}
+
+/// A value that is no text; a number is the same however it is spelt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Scalar {
+    Int(i64),
+    /// The bits of a double that is no integer.
+    Double(u64),
+    Bool(bool),
+}
+
+/// What every record must have that a filter matches: one of some values at a path.
+struct Anchor<'f> {
+    path: &'f [String],
+    values: Vec<&'f Const>,
+}
+
+impl<K> Default for Matcher<K> {
+    fn default() -> Self {
+        Matcher {
+            filters: HashMap::new(),
+            paths: Paths::new(),
+            fields: Vec::new(),
+            others: Vec::new(),
+        }
+    }
+}
+
+impl<K: Copy + Eq + Hash> Matcher<K> {
+    /// Adds a filter; without one, every record matches.
+    pub fn insert(&mut self, who: K, filter: Option<Arc<Filter>>) {
+        self.remove(who);
+        self.index(who, filter.as_deref());
+        self.filters.insert(who, filter);
+    }
+
+    /// Takes a filter away.
+    pub fn remove(&mut self, who: K) {
+        let Some(filter) = self.filters.remove(&who) else { return };
+        match filter.as_deref().and_then(anchor) {
+            None => self.others.retain(|other| *other != who),
+            Some(anchor) => {
+                let slot = self.paths.slot(anchor.path, Type::Any);
+                if let Some(index) = self.fields.get_mut(slot) {
+                    anchor.values.iter().for_each(|value| index.remove(value, who));
+                }
+            }
+        }
+        if self.fields.iter().filter(|index| index.is_empty()).count() > STALE_FIELDS {
+            self.rebuild();
+        }
+    }
+
+    /// How many filters there are.
+    pub fn len(&self) -> usize {
+        self.filters.len()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.filters.is_empty()
+    }
+
+    /// Tells of each filter that a record matches; each is told once.
+    pub fn matching(&self, view: &View<'_>, env: &Env<'_>, mut tell: impl FnMut(K)) {
+        let mut ask = |who: &K| {
+            let taken = match self.filters.get(who) {
+                Some(Some(filter)) => filter.matches(view, env),
+                Some(None) => true,
+                None => false,
+            };
+            if taken {
+                tell(*who);
+            }
+        };
+        self.others.iter().for_each(&mut ask);
+        if self.fields.is_empty() {
+            return;
+        }
+        let slots = self.paths.find(view.data);
+        for (slot, index) in self.fields.iter().enumerate() {
+            index.found(&slots, slot).iter().for_each(&mut ask);
+        }
+    }
+
+    fn index(&mut self, who: K, filter: Option<&Filter>) {
+        let Some(anchor) = filter.and_then(anchor) else {
+            self.others.push(who);
+            return;
+        };
+        let slot = self.paths.slot(anchor.path, Type::Any);
+        if slot == self.fields.len() {
+            self.fields.push(Index { texts: HashMap::new(), scalars: HashMap::new() });
+        }
+        if let Some(index) = self.fields.get_mut(slot) {
+            anchor.values.iter().for_each(|value| index.insert(value, who));
+        }
+    }
+
+    fn rebuild(&mut self) {
+        let filters = std::mem::take(&mut self.filters);
+        *self = Matcher { filters, ..Matcher::default() };
+        let all: Vec<(K, Option<Arc<Filter>>)> =
+            self.filters.iter().map(|(who, filter)| (*who, filter.clone())).collect();
+        for (who, filter) in all {
+            self.index(who, filter.as_deref());
+        }
+    }
+}
+
+impl<K: Copy + Eq> Index<K> {
+    fn is_empty(&self) -> bool {
+        self.texts.is_empty() && self.scalars.is_empty()
+    }
+
+    fn insert(&mut self, value: &Const, who: K) {
+        let list = match value {
+            Const::Text(text) => self.texts.entry(text.clone()).or_default(),
+            other => match scalar(&other.val()) {
+                Some(key) => self.scalars.entry(key).or_default(),
+                None => return,
+            },
+        };
+        if !list.contains(&who) {
+            list.push(who);
+        }
+    }
+
+    fn remove(&mut self, value: &Const, who: K) {
+        match value {
+            Const::Text(text) => {
+                if let Some(list) = self.texts.get_mut(text) {
+                    list.retain(|other| *other != who);
+                    if list.is_empty() {
+                        self.texts.remove(text);
+                    }
+                }
+            }
+            other => {
+                let Some(key) = scalar(&other.val()) else { return };
+                if let Some(list) = self.scalars.get_mut(&key) {
+                    list.retain(|other| *other != who);
+                    if list.is_empty() {
+                        self.scalars.remove(&key);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The filters that ask for the value that a record has.
+    fn found(&self, slots: &Slots<'_>, slot: usize) -> &[K] {
+        if self.is_empty() {
+            return &[];
+        }
+        let list = match slots.value(slot, &Type::Any) {
+            Val::Text(text) => self.texts.get(text.as_ref()),
+            value => scalar(&value).and_then(|key| self.scalars.get(&key)),
+        };
+        list.map_or(&[], Vec::as_slice)
+    }
+}
+
+fn scalar(value: &Val<'_>) -> Option<Scalar> {
+    Some(match value {
+        Val::Int(int) => Scalar::Int(*int),
+        Val::Double(double) => match number::exact_int(*double) {
+            Some(int) => Scalar::Int(int),
+            None => Scalar::Double(double.to_bits()),
+        },
+        Val::Bool(bool) => Scalar::Bool(*bool),
+        _ => return None,
+    })
+}
+
+fn anchor(filter: &Filter) -> Option<Anchor<'_>> {
+    anchor_of(filter, &filter.0.root)
+}
+
+fn anchor_of<'f>(filter: &'f Filter, node: &'f Node) -> Option<Anchor<'f>> {
+    let path = |node: &Node| match &node.kind {
+        Kind::Data(slot) => filter.0.paths.fields().get(*slot).map(|field| field.path.as_slice()),
+        _ => None,
+    };
+    match &node.kind {
+        // The one with the fewest values leaves the fewest records.
+        Kind::And(parts) => {
+            let anchors = parts.iter().filter_map(|part| anchor_of(filter, part));
+            anchors.min_by_key(|anchor| anchor.values.len())
+        }
+        Kind::Or(parts) => {
+            let mut anchors = parts.iter().map(|part| anchor_of(filter, part));
+            let mut all = anchors.next()??;
+            for other in anchors {
+                let other = other.filter(|other| other.path == all.path)?;
+                all.values.extend(other.values);
+            }
+            Some(all)
+        }
+        Kind::Compare(Operator::Equal, sides) => {
+            let (path, value) = match (&sides[0].kind, &sides[1].kind) {
+                (_, Kind::Const(value)) => (path(&sides[0])?, value),
+                (Kind::Const(value), _) => (path(&sides[1])?, value),
+                _ => return None,
+            };
+            Some(Anchor { path, values: vec![value] })
+        }
+        Kind::Among(value, list) => {
+            Some(Anchor { path: path(value)?, values: list.iter().collect() })
+        }
+        Kind::Data(_) => Some(Anchor { path: path(node)?, values: vec![&Const::Bool(true)] }),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Scope;
+
+    const FILTERS: [&str; 12] = [
+        "data.a == 'x'",
+        "data.a == 'x' && data.b > 5",
+        "data.a in ['x', 'y'] || data.a == 'z'",
+        "data.b == 5.0",
+        "5 == data.b && data.a != 'x'",
+        "data.c.d == 0.5",
+        "data.b > 4",
+        "data.a == 'x' || data.b == 5",
+        "data.ok",
+        "!data.ok",
+        "data.a in []",
+        "data.b in [4, 5] && data.a in ['x']",
+    ];
+
+    #[test]
+    fn the_index_says_what_asking_each_would_say() {
+        let schema = json!({"type": "object"});
+        let mut matcher = Matcher::default();
+        let filters: Vec<Arc<Filter>> = FILTERS
+            .iter()
+            .map(|text| Arc::new(Filter::compile(text, Scope::record(&schema)).unwrap()))
+            .collect();
+        for (at, filter) in filters.iter().enumerate() {
+            matcher.insert(at, Some(filter.clone()));
+        }
+        matcher.insert(99, None);
+        let records = [
+            "{}",
+            r#"{"a":"x","b":5,"ok":true}"#,
+            r#"{"a":"z","b":5.0,"c":{"d":0.5}}"#,
+            r#"{"a":null,"b":"5","ok":false}"#,
+            r#"{"a":["x"],"b":6}"#,
+            r#"{"a":"\u0078","b":4}"#,
+        ];
+        let env = Env::at(Timestamp::from_micros(0));
+        for removed in 0..=filters.len() {
+            for data in records {
+                let view = View { id: "", seq: 1, version: 1, time: 0, received_at: 0, data };
+                let mut told = Vec::new();
+                matcher.matching(&view, &env, |who| told.push(who));
+                told.sort_unstable();
+                let asked = filters.iter().enumerate().skip(removed);
+                let mut expected: Vec<usize> =
+                    asked.filter(|(_, f)| f.matches(&view, &env)).map(|(at, _)| at).collect();
+                expected.push(99);
+                assert_eq!(told, expected, "{data}");
+            }
+            matcher.remove(removed);
+        }
+        assert_eq!(matcher.len(), 1);
+    }
+
+    #[test]
+    fn fields_that_nobody_asks_for_are_forgotten() {
+        let schema = json!({"type": "object"});
+        let mut matcher = Matcher::default();
+        for at in 0..1000 {
+            let text = format!("data.f{at} == 1");
+            matcher.insert(
+                at,
+                Some(Arc::new(Filter::compile(&text, Scope::record(&schema)).unwrap())),
+            );
+            matcher.remove(at);
+        }
+        assert!(matcher.fields.len() <= STALE_FIELDS + 1);
+        assert!(matcher.is_empty());
+    }
+}

@@ -1,0 +1,232 @@
+//! What new records of a stream are told to: one reader for all subscribers that are up to date.
+//!
+//! The hub reads each record once, asks the matcher who wants it, and puts it into their queues. A
+//! queue that is full is closed: its subscriber reads the log by itself until it is up to date again.
+//! So nobody waits for anybody, and nothing is lost.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use forebay_db::log::read::{Page, page, span};
+use forebay_db::{Db, DbError, Look, Order};
+use forebay_filter::{Env, Filter, Matcher, View};
+use forebay_model::record::Record;
+use forebay_model::stream::Stream;
+use tokio::sync::mpsc;
+
+use super::event::Event;
+
+const PAGE: i64 = 200;
+/// Events that wait for one subscriber.
+const QUEUE_EVENTS: usize = 256;
+/// Bytes of them.
+const QUEUE_BYTES: usize = 1 << 20;
+/// How long after a failed read the next one comes.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// The hubs of a process, by the number of their stream.
+#[derive(Debug, Default)]
+pub(crate) struct Hubs(Mutex<HashMap<i64, Weak<Hub>>>);
+
+/// The subscribers of one stream that are up to date.
+#[derive(Debug)]
+pub(crate) struct Hub {
+    stream: Arc<Stream>,
+    /// Every record up to here was put into the queues that wanted it.
+    position: AtomicI64,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+struct Members {
+    matcher: Matcher<u64>,
+    queues: HashMap<u64, Queue>,
+    next: u64,
+}
+
+#[derive(Debug)]
+struct Queue {
+    events: mpsc::Sender<Event>,
+    waiting: Arc<AtomicUsize>,
+}
+
+/// A subscriber's place in a hub; it leaves when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    hub: Arc<Hub>,
+    key: u64,
+    events: mpsc::Receiver<Event>,
+    waiting: Arc<AtomicUsize>,
+}
+
+impl Hubs {
+    /// The hub of a stream; a new one begins at `head`.
+    pub(crate) fn of(&self, db: &Db, stream: &Arc<Stream>, head: i64) -> Arc<Hub> {
+        let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(hub) = hubs.get(&stream.number).and_then(Weak::upgrade) {
+            return hub;
+        }
+        hubs.retain(|_, hub| hub.strong_count() > 0);
+        let hub = Arc::new(Hub {
+            stream: stream.clone(),
+            position: AtomicI64::new(head),
+            members: Mutex::default(),
+        });
+        hubs.insert(stream.number, Arc::downgrade(&hub));
+        tokio::spawn(read(Arc::downgrade(&hub), db.clone()));
+        hub
+    }
+}
+
+impl Hub {
+    /// Takes a seat. What comes after the position that is returned will be in its queue.
+    pub(crate) fn join(self: &Arc<Self>, filter: Option<Arc<Filter>>) -> (Seat, i64) {
+        let (events, receiver) = mpsc::channel(QUEUE_EVENTS);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let mut members = self.members();
+        let key = members.next;
+        members.next += 1;
+        members.matcher.insert(key, filter);
+        members.queues.insert(key, Queue { events, waiting: waiting.clone() });
+        // Under the lock no record is being told, so that this is exact.
+        let position = self.position.load(Ordering::Acquire);
+        drop(members);
+        (Seat { hub: self.clone(), key, events: receiver, waiting }, position)
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells records to those who want them.
+    fn tell(&self, records: &[Record]) {
+        let Some(last) = records.last() else { return };
+        let mut members = self.members();
+        for record in records {
+            members.tell(&self.stream, record);
+        }
+        self.position.store(last.seq, Ordering::Release);
+    }
+
+    /// Closes all queues: who sits here finds out by reading.
+    fn close(&self) {
+        *self.members() = Members::default();
+    }
+}
+
+impl Members {
+    fn tell(&mut self, stream: &Stream, record: &Record) {
+        let (mut event, mut late) = (None, Vec::new());
+        // The moment of arrival is the same for all, also for those who read later.
+        let env = Env::at(record.received_at);
+        self.matcher.matching(&View::from(record), &env, |key| {
+            let Some(queue) = self.queues.get(&key) else { return };
+            let event: &Event = event.get_or_insert_with(|| {
+                Event::record("create", (&stream.name, stream.epoch), record)
+            });
+            if !queue.put(event) {
+                late.push(key);
+            }
+        });
+        for key in late {
+            self.leave(key);
+        }
+    }
+
+    fn leave(&mut self, key: u64) {
+        self.matcher.remove(key);
+        self.queues.remove(&key);
+    }
+}
+
+impl Queue {
+    /// Puts an event in; false when there is no room.
+    fn put(&self, event: &Event) -> bool {
+        let size = event.size();
+        let waiting = self.waiting.fetch_add(size, Ordering::Relaxed);
+        // The first one always fits, however long it is.
+        (waiting == 0 || waiting + size <= QUEUE_BYTES)
+            && self.events.try_send(event.clone()).is_ok()
+    }
+}
+
+impl Seat {
+    /// The position up to which the queue holds everything; to be asked before the queue is.
+    pub(crate) fn position(&self) -> i64 {
+        self.hub.position.load(Ordering::Acquire)
+    }
+
+    /// What is in the queue now, without waiting; `None` when it is closed and empty.
+    pub(crate) fn ready(&mut self, most: usize) -> Option<Vec<Event>> {
+        let mut events = Vec::new();
+        while events.len() < most {
+            match self.events.try_recv() {
+                Ok(event) => events.push(self.taken(event)),
+                Err(mpsc::error::TryRecvError::Empty) => break,
+                Err(mpsc::error::TryRecvError::Disconnected) if events.is_empty() => return None,
+                Err(mpsc::error::TryRecvError::Disconnected) => break,
+            }
+        }
+        Some(events)
+    }
+
+    /// Waits for the next event; `None` when the queue is closed and empty.
+    pub(crate) async fn next(&mut self) -> Option<Event> {
+        let event = self.events.recv().await?;
+        Some(self.taken(event))
+    }
+
+    fn taken(&self, event: Event) -> Event {
+        self.waiting.fetch_sub(event.size(), Ordering::Relaxed);
+        event
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.hub.members().leave(self.key);
+    }
+}
+
+/// Reads a stream's new records for as long as somebody sits in the hub.
+async fn read(hub: Weak<Hub>, db: Db) {
+    let Some(stream) = hub.upgrade().map(|hub| hub.stream.clone()) else { return };
+    let mut head = db.heads().follow(stream.number);
+    loop {
+        // Looked at before the log is read: what comes meanwhile wakes the next round.
+        head.mark_unchanged();
+        let Some(hub) = hub.upgrade() else { return };
+        match next_page(&hub, &db).await {
+            Ok(0) => {}
+            Ok(_) => continue,
+            Err(DbError::Gone(_)) => return hub.close(),
+            Err(error) => {
+                tracing::warn!(%error, stream = stream.name, "new records cannot be read");
+                drop(hub);
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        }
+        drop(hub);
+        if head.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Tells the next records; says how many there were.
+async fn next_page(hub: &Arc<Hub>, db: &Db) -> Result<usize, DbError> {
+    let after = hub.position.load(Ordering::Acquire);
+    let wanted =
+        Page { order: Order::SeqAscending, after: Some((after, 0)), up_to: i64::MAX, limit: PAGE };
+    let mut conn = db.reader(Look::Point).await?;
+    let records = page(&mut conn, hub.stream.number, wanted).await?;
+    if records.is_empty() && span(&mut conn, hub.stream.number).await?.is_none() {
+        return Err(DbError::Gone(hub.stream.name.clone()));
+    }
+    drop(conn);
+    hub.tell(&records);
+    Ok(records.len())
+}

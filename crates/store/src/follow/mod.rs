@@ -1,0 +1,210 @@
+//! One subscriber's way along a stream: it reads the log until it is up to date, then takes a seat in
+//! the stream's hub; when it falls behind it reads again. It waits for nobody, and nobody for it.
+
+pub(crate) mod event;
+pub(crate) mod hub;
+
+use std::sync::Arc;
+
+use forebay_db::log::read::{Page, Span, page, span};
+use forebay_db::{DbError, Look, Order};
+use forebay_filter::{Env, Filter, View};
+use forebay_model::record::Record;
+use forebay_model::stream::Stream;
+use forebay_model::{Code, Error};
+use tokio::time::Instant;
+
+use crate::Store;
+use event::Event;
+use hub::Seat;
+
+/// Records of one read.
+const PAGE: i64 = 500;
+/// Events that are handed out at once.
+const MOST: usize = 256;
+/// A subscriber takes a seat when it is so near the head; what is between is read beside it.
+const NEAR: i64 = 2_000;
+
+/// What is followed, and from where.
+#[derive(Debug, Clone)]
+pub(crate) struct Start {
+    /// Only records that match.
+    pub(crate) filter: Option<Arc<Filter>>,
+    /// After this position, of this epoch where one is named; from now on without it.
+    pub(crate) after: Option<(Option<i64>, i64)>,
+    /// Whether what is there is sent first.
+    pub(crate) snapshot: bool,
+    /// The stream's positions now.
+    pub(crate) here: Span,
+}
+
+/// A subscriber's place.
+pub(crate) struct Follower {
+    store: Store,
+    stream: Arc<Stream>,
+    filter: Option<Arc<Filter>>,
+    /// Every record up to here was told, or did not match.
+    after: i64,
+    /// The head when the snapshot began, while it lasts.
+    snapshot_to: Option<i64>,
+    /// Where the hub's queue begins, while what is before is still read.
+    joined_at: Option<i64>,
+    seat: Option<Seat>,
+    first: Vec<Event>,
+    heard: Instant,
+    ended: bool,
+}
+
+impl Follower {
+    pub(crate) fn new(store: &Store, stream: Arc<Stream>, start: Start) -> Self {
+        let here = start.here;
+        let mut first = Vec::new();
+        let snapshot_to = (start.snapshot && start.after.is_none()).then_some(here.last_seq);
+        let mut after = match (start.after, snapshot_to) {
+            (None, None) => here.last_seq,
+            (None, Some(_)) => here.first_seq - 1,
+            (Some((_, seq)), _) => seq,
+        };
+        if let Some((epoch, asked)) = start.after {
+            let other_epoch = epoch.is_some_and(|e| e != stream.epoch) || asked > here.last_seq;
+            let trimmed = asked > 0 && asked + 1 < here.first_seq;
+            if other_epoch || trimmed {
+                after = here.first_seq - 1;
+                let data = format!(r#"{{"after":{asked},"first":{}}}"#, here.first_seq);
+                first.push(Event::with("gap", format!("{}-{after}", stream.epoch), data));
+            }
+        }
+        Follower {
+            store: store.clone(),
+            stream,
+            filter: start.filter,
+            after,
+            snapshot_to,
+            joined_at: None,
+            seat: None,
+            first,
+            heard: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// The next events; `None` when the subscription is over. Giving this up midway loses nothing.
+    pub(crate) async fn next(&mut self) -> Option<Vec<Event>> {
+        loop {
+            if self.ended || self.store.inner.stopping.is_cancelled() {
+                return None;
+            }
+            let events = match self.step().await {
+                Ok(events) => events,
+                Err(error) => {
+                    self.ended = true;
+                    vec![self.problem(&error)]
+                }
+            };
+            if !events.is_empty() {
+                self.heard = Instant::now();
+                return Some(events);
+            }
+        }
+    }
+
+    /// Reads, or waits, for as long as one heartbeat; no events are no news.
+    async fn step(&mut self) -> Result<Vec<Event>, Error> {
+        let beat = self.heard + self.store.inner.config.heartbeat;
+        if self.seat.is_none() || self.joined_at.is_some() {
+            let events = self.read().await?;
+            let quiet = events.is_empty() && Instant::now() >= beat;
+            return Ok(if quiet { vec![self.plain("heartbeat")] } else { events });
+        }
+        Ok(self.live(beat).await)
+    }
+
+    /// Takes what the hub has put into the queue; silence ends with a heartbeat.
+    async fn live(&mut self, beat: Instant) -> Vec<Event> {
+        let Some(seat) = self.seat.as_mut() else { return Vec::new() };
+        let position = seat.position();
+        match seat.ready(MOST) {
+            Some(events) if events.is_empty() => self.after = self.after.max(position),
+            events => return self.heard_of(events),
+        }
+        tokio::select! {
+            () = self.store.inner.stopping.cancelled() => Vec::new(),
+            event = seat.next() => self.heard_of(event.map(|event| vec![event])),
+            () = tokio::time::sleep_until(beat) => vec![self.plain("heartbeat")],
+        }
+    }
+
+    /// Goes on to what the hub told; without anything the seat is lost, and the log is read again.
+    fn heard_of(&mut self, events: Option<Vec<Event>>) -> Vec<Event> {
+        let Some(mut events) = events else {
+            self.seat = None;
+            return Vec::new();
+        };
+        // A hub that lags behind the log tells again what was read here.
+        events.retain(|event| event.seq() > self.after);
+        self.after = events.last().map_or(self.after, Event::seq);
+        events
+    }
+
+    /// Reads a page of the log; near its end, takes a seat first.
+    async fn read(&mut self) -> Result<Vec<Event>, Error> {
+        let db = &self.store.inner.db;
+        let mut conn = db.reader(Look::Scan).await?;
+        let up_to = match (self.joined_at, self.snapshot_to) {
+            (Some(joined_at), _) => joined_at,
+            (None, Some(snapshot_to)) => snapshot_to,
+            (None, None) => {
+                let here = span(&mut conn, self.stream.number).await?;
+                let here = here.ok_or_else(|| DbError::Gone(self.stream.name.clone()))?;
+                if here.last_seq - self.after <= NEAR {
+                    self.join(here.last_seq);
+                }
+                self.joined_at.unwrap_or(here.last_seq)
+            }
+        };
+        let wanted =
+            Page { order: Order::SeqAscending, after: Some((self.after, 0)), up_to, limit: PAGE };
+        let records = page(&mut conn, self.stream.number, wanted).await?;
+        drop(conn);
+        // From here on nothing waits: a read that is given up midway loses no event.
+        let mut events = std::mem::take(&mut self.first);
+        let name = if self.snapshot_to.is_some() { "snapshot" } else { "create" };
+        let place = (self.stream.name.as_str(), self.stream.epoch);
+        let matching = records.iter().filter(|record| self.takes(record));
+        events.extend(matching.map(|record| Event::record(name, place, record)));
+        self.after = records.last().map_or(up_to.max(self.after), |last| last.seq);
+        if self.after >= up_to {
+            self.joined_at = None;
+            if self.snapshot_to.take().is_some() {
+                events.push(self.plain("snapshot_end"));
+            }
+        }
+        Ok(events)
+    }
+
+    fn join(&mut self, head: i64) {
+        let inner = &self.store.inner;
+        let hub = inner.hubs.of(&inner.db, &self.stream, head);
+        let (seat, position) = hub.join(self.filter.clone());
+        self.seat = Some(seat);
+        self.joined_at = Some(position);
+    }
+
+    fn takes(&self, record: &Record) -> bool {
+        let Some(filter) = &self.filter else { return true };
+        // `now()` is when the record arrived, whenever it is read.
+        filter.matches(&View::from(record), &Env::at(record.received_at))
+    }
+
+    fn plain(&self, name: &'static str) -> Event {
+        Event::plain(name, format!("{}-{}", self.stream.epoch, self.after))
+    }
+
+    fn problem(&self, error: &Error) -> Event {
+        if error.code != Code::NotFound {
+            tracing::warn!(error = %error, cause = error.cause, "subscription failed");
+        }
+        let data = forebay_http::problem::document(error, "");
+        Event::with("error", format!("{}-{}", self.stream.epoch, self.after), data)
+    }
+}
