@@ -45,11 +45,23 @@ fn test(rest: &[&str]) -> Result<()> {
     };
     let mut arguments = vec!["test", "--workspace"];
     arguments.extend(rest);
-    let tested = cargo(&arguments, &[(services::URL, &url)]);
+    let data = data();
+    let mut environment = vec![(services::URL, url.as_str())];
+    environment.extend(data.as_deref().map(|folder| (forebay_testkit::DATA, folder)));
+    let tested = cargo(&arguments, &environment);
     if ours {
         services::down()?;
     }
     tested
+}
+
+/// The folder of test data beside the repository, where it is and nothing else is named.
+fn data() -> Option<String> {
+    if std::env::var_os(forebay_testkit::DATA).is_some() {
+        return None;
+    }
+    let folder = root().join("../shared/data").canonicalize().ok()?;
+    folder.into_os_string().into_string().ok()
 }
 
 fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
