@@ -5,6 +5,7 @@ mod commands;
 mod crash;
 mod doors;
 mod faults;
+mod files;
 mod follow;
 mod ingest;
 mod input;
