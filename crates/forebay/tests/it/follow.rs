@@ -6,56 +6,19 @@ both! { a_subscriber_resumes_where_it_was  a_snapshot_ends  a_websocket_gets_the
 
 mod scenario {
     use futures_util::StreamExt;
-    use reqwest::Method;
     use serde_json::{Value, json};
 
+    use crate::events::Events;
     use crate::support::{Engine, KEY, Server, orders};
 
     const RECORDS: &str = "/v1/streams/orders/records";
-
-    struct Events {
-        response: reqwest::Response,
-        text: String,
-    }
-
-    impl Events {
-        async fn open(s: &Server, query: &str, last: Option<&str>) -> Events {
-            let path = format!("/v1/streams/orders/subscribe{query}");
-            let mut request = s.request(Method::GET, &path);
-            if let Some(last) = last {
-                request = request.header("last-event-id", last);
-            }
-            let response = request.send().await.unwrap();
-            assert_eq!(response.status(), 200);
-            assert_eq!(response.headers()["content-type"], "text/event-stream");
-            Events { response, text: String::new() }
-        }
-
-        /// The next event: name, id, data. `None` when the server ended the stream.
-        async fn next(&mut self) -> Option<(String, String, Value)> {
-            loop {
-                if let Some((event, rest)) = self.text.split_once("\n\n") {
-                    let part = |name: &str| {
-                        let line = event.lines().find_map(|l| l.strip_prefix(name));
-                        line.unwrap_or_default().to_owned()
-                    };
-                    let data = serde_json::from_str(&part("data: ")).unwrap();
-                    let found = (part("event: "), part("id: "), data);
-                    self.text = rest.to_owned();
-                    return Some(found);
-                }
-                let chunk = self.response.chunk().await.unwrap()?;
-                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-            }
-        }
-    }
 
     pub(super) async fn a_subscriber_resumes_where_it_was(engine: Engine) {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2}])).await.expect(200);
-        let mut live = Events::open(&s, "", None).await;
-        let mut events = Events::open(&s, "?after=0", None).await;
+        let mut live = Events::open(&s, "orders", "", None).await;
+        let mut events = Events::open(&s, "orders", "?after=0", None).await;
         for n in 1..=2 {
             let (name, id, data) = events.next().await.unwrap();
             assert_eq!((name.as_str(), id), ("create", format!("1-{n}")));
@@ -65,12 +28,12 @@ mod scenario {
         assert_eq!(events.next().await.unwrap().1, "1-3");
         assert_eq!(live.next().await.unwrap().1, "1-3");
         drop(events);
-        let mut resumed = Events::open(&s, "", Some("1-2")).await;
+        let mut resumed = Events::open(&s, "orders", "", Some("1-2")).await;
         assert_eq!(resumed.next().await.unwrap().1, "1-3");
         s.delete("/v1/streams/orders").await.expect(204);
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!({"n": 9})).await.expect(200);
-        let mut resumed = Events::open(&s, "", Some("1-3")).await;
+        let mut resumed = Events::open(&s, "orders", "", Some("1-3")).await;
         assert_eq!(resumed.next().await.unwrap().0, "gap");
         assert_eq!(resumed.next().await.unwrap().1, "2-1");
     }
@@ -79,7 +42,7 @@ mod scenario {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2}])).await.expect(200);
-        let mut events = Events::open(&s, "?snapshot=true", None).await;
+        let mut events = Events::open(&s, "orders", "?snapshot=true", None).await;
         let mut names = Vec::new();
         for _ in 0..3 {
             names.push(events.next().await.unwrap().0);
@@ -114,7 +77,7 @@ mod scenario {
     pub(super) async fn stopping_ends_a_subscription(engine: Engine) {
         let mut s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
-        let mut events = Events::open(&s, "", None).await;
+        let mut events = Events::open(&s, "orders", "", None).await;
         assert_eq!(s.stop(), Some(0));
         assert!(events.next().await.is_none());
     }

@@ -4,12 +4,15 @@
 mod commands;
 mod crash;
 mod doors;
+mod events;
 mod faults;
 mod files;
 mod follow;
 mod ingest;
 mod input;
+mod ledger;
 mod openapi;
 mod reads;
+mod restart;
 mod streams;
 mod support;
