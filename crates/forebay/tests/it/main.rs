@@ -12,6 +12,7 @@ mod ingest;
 mod input;
 mod ledger;
 mod openapi;
+mod pooled;
 mod reads;
 mod restart;
 mod streams;
