@@ -17,3 +17,4 @@ mod reads;
 mod restart;
 mod streams;
 mod support;
+mod tls;
