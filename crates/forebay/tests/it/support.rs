@@ -105,6 +105,13 @@ impl Server {
         Self::start_on(other.database.clone(), &[])
     }
 
+    /// The most memory that the process ever held, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+    }
+
     /// Starts a killed process again, on the address that its clients know.
     pub(crate) fn restart_at_same_place(&mut self) {
         let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
