@@ -2,11 +2,19 @@
 
 use crate::support::both;
 
-both! { a_subscriber_resumes_where_it_was  a_snapshot_ends  a_websocket_gets_the_same  stopping_ends_a_subscription }
+both! {
+    a_subscriber_resumes_where_it_was
+    a_snapshot_ends
+    a_websocket_gets_the_same
+    stopping_ends_a_subscription
+    readers_that_do_not_read_hold_nobody_up
+}
 
 mod scenario {
     use futures_util::StreamExt;
     use serde_json::{Value, json};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpSocket, TcpStream};
 
     use crate::events::Events;
     use crate::support::{Engine, KEY, Server, orders};
@@ -80,5 +88,83 @@ mod scenario {
         let mut events = Events::open(&s, "orders", "", None).await;
         assert_eq!(s.stop(), Some(0));
         assert!(events.next().await.is_none());
+    }
+
+    const MIB: u64 = 1 << 20;
+    /// Records of a KiB, in requests of 500.
+    const RECORDS_SENT: usize = 20_000;
+    const READERS: u64 = 20;
+
+    /// A subscriber that has read the head of its answer and nothing more.
+    struct Idle(BufReader<TcpStream>);
+
+    impl Idle {
+        async fn open(s: &Server) -> Idle {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            let mut socket = socket.connect(s.address.parse().unwrap()).await.unwrap();
+            let head = format!(
+                "GET /v1/streams/orders/subscribe?after=0 HTTP/1.1\r\nhost: x\r\n\
+                 x-api-key: {KEY}\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            let mut idle = Idle(BufReader::with_capacity(256, socket));
+            assert_eq!(idle.line().await, "HTTP/1.1 200 OK");
+            while !idle.line().await.is_empty() {}
+            idle
+        }
+
+        async fn line(&mut self) -> String {
+            let mut line = String::new();
+            self.0.read_line(&mut line).await.unwrap();
+            line.trim_end().to_owned()
+        }
+
+        /// Reads all of it after all. An event stands whole in one chunk of the answer.
+        async fn catch_up(mut self) {
+            let mut event = String::new();
+            for seq in 1..=RECORDS_SENT {
+                let id = loop {
+                    let line = self.line().await;
+                    match line.split_once(": ") {
+                        Some(("event", name)) => name.clone_into(&mut event),
+                        Some(("id", id)) if event == "create" => break id.to_owned(),
+                        _ => {}
+                    }
+                };
+                assert_eq!(id, format!("1-{seq}"));
+                let data = self.line().await;
+                assert!(data.contains(&format!("\"data\":{{\"n\":{seq},")), "{data}");
+            }
+        }
+    }
+
+    pub(super) async fn readers_that_do_not_read_hold_nobody_up(engine: Engine) {
+        let cache = [("FOREBAY_DATABASE__SQLITE__CACHE", "8MiB")];
+        let s = Server::start_with(engine, &cache).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
+        let mut idle = Vec::new();
+        for _ in 0..READERS {
+            idle.push(Idle::open(&s).await);
+        }
+        let before = s.peak_memory();
+        let mut quick = Events::open(&s, "orders", "?after=0", None).await;
+        let pad = "x".repeat(1000);
+        for first in (1..=RECORDS_SENT).step_by(500) {
+            let records = (first..first + 500).map(|n| json!({"n": n, "pad": pad}));
+            let path = format!("{RECORDS}?return=minimal");
+            let told = s.post(&path, records.collect()).await.expect(200);
+            assert_eq!(told["last_seq"], first + 499);
+            // One who reads is up to date all the time.
+            for seq in first..first + 500 {
+                assert_eq!(quick.next().await.unwrap().1, format!("1-{seq}"));
+            }
+        }
+        // What was sent to nobody yet would be twenty times as much.
+        let grown = s.peak_memory() - before;
+        assert!(grown < 150 * MIB, "it grew by {} MiB", grown / MIB);
+        for reader in idle {
+            reader.catch_up().await;
+        }
     }
 }
