@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
         ["services", "up"] => {
-            services::up().and_then(|url| say(&format!("{}={url}", services::URL)))
+            services::up().and_then(|(url, _)| say(&format!("{}={url}", services::URL)))
         }
         ["services", "down"] => services::down(),
         ["tidy"] => tidy::check(&root()),
@@ -41,7 +41,7 @@ fn test(rest: &[&str]) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     let (url, ours) = match std::env::var_os(services::URL).map(std::ffi::OsString::into_string) {
         Some(Ok(url)) => (url, false),
-        _ => (services::up()?, true),
+        _ => services::up()?,
     };
     let mut arguments = vec!["test", "--workspace"];
     arguments.extend(rest);

@@ -8,11 +8,11 @@ use forebay_testkit::{Postgres, Stop};
 /// The variable that names a server; without it one is started.
 pub(crate) const URL: &str = "FOREBAY_TEST_POSTGRES";
 
-/// Starts the server, or finds the one that runs; returns its URL.
-pub(crate) fn up() -> Result<String> {
+/// Starts the server, or finds the one that runs; returns its URL, and whether it was started.
+pub(crate) fn up() -> Result<(String, bool)> {
     let folder = folder();
     if let Some(server) = Postgres::find(&folder)? {
-        return Ok(server.url());
+        return Ok((server.url(), false));
     }
     if folder.exists() {
         std::fs::remove_dir_all(&folder)?;
@@ -20,7 +20,7 @@ pub(crate) fn up() -> Result<String> {
     let server = Postgres::start(&folder)?;
     let url = server.url();
     server.leave();
-    Ok(url)
+    Ok((url, true))
 }
 
 /// Stops the server and drops its folder.
