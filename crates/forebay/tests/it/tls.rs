@@ -6,7 +6,7 @@ use std::process::Command;
 use forebay_testkit::{Postgres, lacks};
 use serde_json::json;
 
-use crate::support::{Engine, Server, forebay, orders};
+use crate::support::{Server, forebay, orders};
 
 const CA: &str = "FOREBAY_DATABASE__POSTGRES__TLS_CA";
 
@@ -54,9 +54,8 @@ async fn the_database_is_trusted_by_its_certificate() {
     let made = tempfile::tempdir().unwrap();
     authority(made.path(), "ours");
     authority(made.path(), "other");
-    let folder = tempfile::tempdir().unwrap();
-    std::fs::copy(made.path().join("ours.crt"), folder.path().join("ours.crt")).unwrap();
     server_certificate(made.path());
+    let folder = tempfile::tempdir().unwrap();
     let path = |name: &str| made.path().join(name).to_str().unwrap().to_owned();
     for name in ["server.crt", "server.key"] {
         std::fs::copy(path(name), folder.path().join(name)).unwrap();
@@ -84,7 +83,7 @@ async fn the_database_is_trusted_by_its_certificate() {
     assert_eq!(row.get::<_, Option<bool>>(0), Some(true), "of {} sessions", row.get::<_, i64>(1));
 
     let other = path("other.crt");
-    let elsewhere = url.replace("127.0.0.1", "localhost");
+    let elsewhere = url.replace("127.0.0.1", "db.example") + "&hostaddr=127.0.0.1";
     for (url, environment) in [
         (&url, vec![(CA, other.as_str())]),
         // Without a file the system's authorities are asked, and they know nothing of ours.
@@ -101,9 +100,13 @@ async fn the_database_is_trusted_by_its_certificate() {
 
 #[tokio::test]
 async fn a_database_without_tls_is_refused_where_tls_is_required() {
-    let s = Server::start(Engine::Postgres).await;
-    let url = s.database.clone().unwrap() + "?sslmode=require";
-    let (status, said) = refused(&url, &[]);
+    if lacks(&Postgres::install()) {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start(folder.path()).unwrap();
+    let (status, said) = refused(&(postgres.url() + "?sslmode=require"), &[]);
     assert_eq!(status, Some(3), "{said}");
     assert!(said.contains("TLS"), "{said}");
+    drop(Server::start_on(Some(postgres.url() + "?sslmode=prefer"), &[]));
 }
