@@ -80,7 +80,7 @@ impl From<rusqlite::Error> for DbError {
 impl From<tokio_postgres::Error> for DbError {
     fn from(error: tokio_postgres::Error) -> Self {
         let Some(db) = error.as_db_error() else {
-            return DbError::Unavailable(error.to_string());
+            return DbError::Unavailable(with_causes(&error));
         };
         let text = format!("{} ({})", db.message(), db.code().code());
         match db.code().code() {
@@ -95,4 +95,15 @@ impl From<tokio_postgres::Error> for DbError {
             _ => DbError::Internal(text),
         }
     }
+}
+
+/// An error's text with what lies beneath it: a refused certificate is one of the driver's causes.
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(below) = cause {
+        text.push_str(&format!(": {below}"));
+        cause = below.source();
+    }
+    text
 }

@@ -1,33 +1,67 @@
-//! The protocol layer answers a malformed head with a bare status. This puts the problem document
-//! into that answer, on its way to the socket.
+//! A connection's socket as the protocol layer sees it. A malformed head is answered with a bare
+//! status: the problem document is put into that answer on its way out. And an answer that leaves
+//! before the request was read is not lost with the socket: what still comes is read for a while.
 
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use forebay_http::problem::document;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
 
 use crate::answer::by_status;
 
 /// A bare answer is shorter than this.
 const BARE_BYTES: usize = 256;
 
-/// A socket that fills in bare error answers.
+/// How long a closed connection listens to what nobody will read. A system that closes a socket on
+/// unread bytes resets the connection, and the peer may never see the answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// What a connection's socket and its requests tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    /// Whether a request is being answered by the services.
+    pub(crate) busy: AtomicBool,
+    /// Whether the last request has a body whose end was not read.
+    pub(crate) unread: AtomicBool,
+}
+
+/// A socket that fills in bare error answers, and closes without losing the last one.
 pub(crate) struct Filled<S> {
     socket: S,
-    /// Whether a request of this connection is being answered by the services.
-    busy: Arc<AtomicBool>,
+    state: Arc<State>,
     /// What is written instead, and how far it is.
     instead: Option<(Vec<u8>, usize, usize)>,
+    /// The end of the time that is spent on closing.
+    lingering: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Filled<S> {
-    pub(crate) fn new(socket: S, busy: Arc<AtomicBool>) -> Self {
-        Filled { socket, busy, instead: None }
+    pub(crate) fn new(socket: S, state: Arc<State>) -> Self {
+        Filled { socket, state, instead: None, lingering: None }
+    }
+}
+
+impl<S: AsyncRead + Unpin> Filled<S> {
+    /// Reads and drops what the peer still sends, until it ends or time is over.
+    fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut scratch = [0; 16 << 10];
+        loop {
+            let over = self.lingering.as_mut().is_none_or(|end| end.as_mut().poll(cx).is_ready());
+            let mut buf = ReadBuf::new(&mut scratch);
+            if over
+                || ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)).is_err()
+                || buf.filled().is_empty()
+            {
+                return Poll::Ready(());
+            }
+        }
     }
 }
 
@@ -71,7 +105,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Filled<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Filled<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -79,9 +113,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Filled<S> {
     ) -> Poll<io::Result<usize>> {
         let this = &mut *self;
         if this.instead.is_none()
-            && !this.busy.load(Ordering::Relaxed)
+            && !this.state.busy.load(Ordering::Relaxed)
             && let Some(status) = bare(buf)
         {
+            this.state.unread.store(true, Ordering::Relaxed);
             this.instead = Some((full(status), 0, buf.len()));
         }
         let Some((bytes, written, stands_for)) = &mut this.instead else {
@@ -100,7 +135,14 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Filled<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_shutdown(cx)
+        if self.lingering.is_none() {
+            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            if !self.state.unread.load(Ordering::Relaxed) {
+                return Poll::Ready(Ok(()));
+            }
+            self.lingering = Some(Box::pin(tokio::time::sleep(LINGER)));
+        }
+        self.poll_linger(cx).map(Ok)
     }
 }
 

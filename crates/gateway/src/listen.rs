@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::Gateway;
-use crate::io::Filled;
+use crate::io::{Filled, State};
 
 /// The two doors, open and not yet served.
 pub struct Listening {
@@ -108,7 +108,7 @@ type Connection = http1::UpgradeableConnection<TokioIo<Filled<TcpStream>>, Servi
 fn connection(socket: TcpStream, gateway: Gateway, door: Door) -> Connection {
     // Small answers leave at once; an error here only costs time.
     let _ = socket.set_nodelay(true);
-    let busy = Arc::new(AtomicBool::new(false));
+    let state = Arc::new(State::default());
     let config = &gateway.inner.config;
     let mut builder = http1::Builder::new();
     builder
@@ -116,15 +116,15 @@ fn connection(socket: TcpStream, gateway: Gateway, door: Door) -> Connection {
         .header_read_timeout(config.header_timeout)
         .max_headers(config.max_headers)
         .max_buf_size(config.max_header_bytes.max(8192));
-    let io = TokioIo::new(Filled::new(socket, busy.clone()));
-    builder.serve_connection(io, Serving { gateway, door, busy }).with_upgrades()
+    let io = TokioIo::new(Filled::new(socket, state.clone()));
+    builder.serve_connection(io, Serving { gateway, door, state }).with_upgrades()
 }
 
 /// One connection's requests.
 struct Serving {
     gateway: Gateway,
     door: Door,
-    busy: Arc<AtomicBool>,
+    state: Arc<State>,
 }
 
 impl Service<http::Request<Incoming>> for Serving {
@@ -133,15 +133,16 @@ impl Service<http::Request<Incoming>> for Serving {
     type Future = AnswerFuture;
 
     fn call(&self, request: http::Request<Incoming>) -> AnswerFuture {
-        let (gateway, door, busy) = (self.gateway.clone(), self.door, self.busy.clone());
+        let (gateway, door, state) = (self.gateway.clone(), self.door, self.state.clone());
         Box::pin(async move {
-            busy.store(true, Ordering::Relaxed);
-            let request = request.map(Body::new);
+            state.busy.store(true, Ordering::Relaxed);
+            state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
+            let request = request.map(|body| Body::new(Sent { body, state: state.clone() }));
             let response = match door {
                 Door::Public => gateway.answer(request).await,
                 Door::Admin => gateway.answer_admin(request).await,
             };
-            Ok(response.map(|body| Tracked { body, busy }))
+            Ok(response.map(|body| Tracked { body, state }))
         })
     }
 }
@@ -149,15 +150,45 @@ impl Service<http::Request<Incoming>> for Serving {
 type AnswerFuture =
     Pin<Box<dyn Future<Output = Result<http::Response<Tracked>, Infallible>> + Send>>;
 
-/// A body that says when it is over.
+/// A request's body, which says when its end was read.
+struct Sent {
+    body: Incoming,
+    state: Arc<State>,
+}
+
+impl HttpBody for Sent {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if frame.is_none() {
+            self.state.unread.store(false, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+/// An answer's body, which says when it is over.
 struct Tracked {
     body: Body,
-    busy: Arc<AtomicBool>,
+    state: Arc<State>,
 }
 
 impl Drop for Tracked {
     fn drop(&mut self) {
-        self.busy.store(false, Ordering::Relaxed);
+        self.state.busy.store(false, Ordering::Relaxed);
     }
 }
 

@@ -74,6 +74,10 @@ impl Gateway {
             who.require(METRICS_READ)?;
             return Ok(text("text/plain; version=0.0.4", self.inner.status.metrics()));
         }
+        // No name and no id holds U+0000; it goes no further than here.
+        if request.uri().path().contains("%00") {
+            return Err(Error::new(Code::BadRequest, "the path holds U+0000"));
+        }
         request.extensions_mut().insert(Who(who));
         match self.inner.router.clone().oneshot(request).await {
             Ok(response) => Ok(response),

@@ -358,6 +358,7 @@ fn scalar_of(ty: Option<&Value>) -> Option<ScalarType> {
         _ => None,
     }
 }
+
 /// Finds the reference that a message speaks of.
 fn reference_in(schema: &Value, message: &str, path: &str) -> Option<String> {
     let below = |name: &str| {
@@ -367,8 +368,11 @@ fn reference_in(schema: &Value, message: &str, path: &str) -> Option<String> {
     };
     match schema {
         Value::Object(members) => members.iter().find_map(|(name, member)| match member {
-            Value::String(to) if name == "$ref" && message.contains(to.as_str()) => {
-                Some(below(name))
+            Value::String(to) if name == "$ref" || name == "$dynamicRef" => {
+                // The message quotes the reference, or its half before or after the `#`.
+                let mut parts = std::iter::once(to.as_str()).chain(to.split('#'));
+                let told = parts.any(|p| !p.is_empty() && message.contains(&format!("'{p}'")));
+                told.then(|| below(name))
             }
             member => reference_in(member, message, &below(name)),
         }),

@@ -1,9 +1,7 @@
-//! The JSON Schema 2020-12 draft's own suite: `FOREBAY_TEST_DATA` names the folder that holds
-//! `vectors/json-schema`; without it nothing is tested.
-
-use std::path::PathBuf;
+//! The JSON Schema 2020-12 draft's own suite.
 
 use forebay_model::schema::Schema;
+use forebay_testkit::data;
 use serde_json::Value;
 
 /// Groups that we refuse to compile, each for a reason of ours.
@@ -14,8 +12,7 @@ const REFUSED: &[(&str, &str)] = &[
 
 #[test]
 fn required_cases_pass() {
-    let Some(folder) = std::env::var_os("FOREBAY_TEST_DATA") else { return };
-    let folder = PathBuf::from(folder).join("vectors/json-schema");
+    let Some(folder) = data("vectors/json-schema") else { return };
     let (mut cases, mut wrong) = (0, Vec::new());
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();

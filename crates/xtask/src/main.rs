@@ -17,7 +17,7 @@ fn main() -> ExitCode {
     let done = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
         ["services", "up"] => {
-            services::up().and_then(|url| say(&format!("{}={url}", services::URL)))
+            services::up().and_then(|(url, _)| say(&format!("{}={url}", services::URL)))
         }
         ["services", "down"] => services::down(),
         ["tidy"] => tidy::check(&root()),
@@ -41,15 +41,27 @@ fn test(rest: &[&str]) -> Result<()> {
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     let (url, ours) = match std::env::var_os(services::URL).map(std::ffi::OsString::into_string) {
         Some(Ok(url)) => (url, false),
-        _ => (services::up()?, true),
+        _ => services::up()?,
     };
     let mut arguments = vec!["test", "--workspace"];
     arguments.extend(rest);
-    let tested = cargo(&arguments, &[(services::URL, &url)]);
+    let data = data();
+    let mut environment = vec![(services::URL, url.as_str())];
+    environment.extend(data.as_deref().map(|folder| (forebay_testkit::DATA, folder)));
+    let tested = cargo(&arguments, &environment);
     if ours {
         services::down()?;
     }
     tested
+}
+
+/// The folder of test data beside the repository, where it is and nothing else is named.
+fn data() -> Option<String> {
+    if std::env::var_os(forebay_testkit::DATA).is_some() {
+        return None;
+    }
+    let folder = root().join("../shared/data").canonicalize().ok()?;
+    folder.into_os_string().into_string().ok()
 }
 
 fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {

@@ -5,28 +5,25 @@ use crate::support::both;
 both! { nothing_acknowledged_is_lost }
 
 mod scenario {
-    use std::collections::{HashMap, HashSet};
+    use std::sync::Arc;
     use std::sync::atomic::{AtomicU64, Ordering};
-    use std::sync::{Arc, Mutex};
 
     use reqwest::StatusCode;
     use serde_json::{Value, json};
 
+    use crate::ledger::Ledger;
     use crate::support::{Engine, KEY, Server, orders};
 
     const CYCLES: u64 = 30;
     const WRITERS: u64 = 6;
     const STREAMS: [&str; 3] = ["one", "two", "three"];
 
-    /// Stream and id, with the seq that was acknowledged.
-    type Acknowledged = Arc<Mutex<HashMap<(String, String), i64>>>;
-
     pub(super) async fn nothing_acknowledged_is_lost(engine: Engine) {
         let mut s = Server::start(engine).await;
         for stream in STREAMS {
             s.put(&format!("/v1/streams/{stream}"), orders()).await.expect(201);
         }
-        let acknowledged = Acknowledged::default();
+        let acknowledged = Ledger::default();
         for cycle in 0..CYCLES {
             let answers = Arc::new(AtomicU64::new(0));
             let writers: Vec<_> = (0..WRITERS)
@@ -51,8 +48,7 @@ mod scenario {
                 writer.await.unwrap();
             }
             s.restart();
-            let told = acknowledged.lock().unwrap().clone();
-            check(&s, &told).await;
+            acknowledged.check(&s, &STREAMS).await;
         }
         assert_eq!(columns_that_differ(&s).await, 0);
     }
@@ -92,7 +88,7 @@ mod scenario {
         cycle: u64,
         writer: u64,
         answers: Arc<AtomicU64>,
-        acknowledged: Acknowledged,
+        acknowledged: Ledger,
     }
 
     impl Job {
@@ -126,43 +122,9 @@ mod scenario {
                     continue;
                 }
                 assert_eq!(status, 200, "{told}");
-                self.note(&told);
+                self.acknowledged.note(&told);
                 self.answers.fetch_add(1, Ordering::Relaxed);
             }
-        }
-
-        fn note(&self, told: &Value) {
-            let mut acknowledged = self.acknowledged.lock().unwrap();
-            for result in told["results"].as_array().unwrap() {
-                for record in result["records"].as_array().unwrap() {
-                    let text = |v: &Value| v.as_str().unwrap().to_owned();
-                    let key = (text(&result["stream"]), text(&record["id"]));
-                    let seq = record["seq"].as_i64().unwrap();
-                    let known = acknowledged.insert(key, seq);
-                    assert!(known.is_none_or(|known| known == seq), "{told}");
-                }
-            }
-        }
-    }
-
-    async fn check(s: &Server, acknowledged: &HashMap<(String, String), i64>) {
-        let mut recovered = HashMap::new();
-        for stream in STREAMS {
-            let export = s.get(&format!("/v1/streams/{stream}/export")).await;
-            assert_eq!(export.status, 200);
-            let mut ids = HashSet::new();
-            for (at, line) in export.text.lines().enumerate() {
-                let record: Value = serde_json::from_str(line).unwrap();
-                let seq = record["seq"].as_i64().unwrap();
-                assert_eq!(seq, i64::try_from(at).unwrap() + 1, "a hole in {stream}");
-                let id = record["id"].as_str().unwrap().to_owned();
-                assert_eq!(record["data"]["owner"], id.as_str());
-                assert!(ids.insert(id.clone()), "{id} stands twice");
-                recovered.insert((stream.to_owned(), id), seq);
-            }
-        }
-        for (key, seq) in acknowledged {
-            assert_eq!(recovered.get(key), Some(seq), "{key:?} was acknowledged");
         }
     }
 }

@@ -8,60 +8,26 @@ both! {
     a_filter_narrows_what_is_told
     a_websocket_gets_the_same
     stopping_ends_a_subscription
+    readers_that_do_not_read_hold_nobody_up
 }
 
 mod scenario {
     use futures_util::StreamExt;
-    use reqwest::Method;
     use serde_json::{Value, json};
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::{TcpSocket, TcpStream};
 
+    use crate::events::Events;
     use crate::support::{Engine, KEY, Server, orders};
 
     const RECORDS: &str = "/v1/streams/orders/records";
-
-    struct Events {
-        response: reqwest::Response,
-        text: String,
-    }
-
-    impl Events {
-        async fn open(s: &Server, query: &str, last: Option<&str>) -> Events {
-            let path = format!("/v1/streams/orders/subscribe{query}");
-            let mut request = s.request(Method::GET, &path);
-            if let Some(last) = last {
-                request = request.header("last-event-id", last);
-            }
-            let response = request.send().await.unwrap();
-            assert_eq!(response.status(), 200);
-            assert_eq!(response.headers()["content-type"], "text/event-stream");
-            Events { response, text: String::new() }
-        }
-
-        /// The next event: name, id, data. `None` when the server ended the stream.
-        async fn next(&mut self) -> Option<(String, String, Value)> {
-            loop {
-                if let Some((event, rest)) = self.text.split_once("\n\n") {
-                    let part = |name: &str| {
-                        let line = event.lines().find_map(|l| l.strip_prefix(name));
-                        line.unwrap_or_default().to_owned()
-                    };
-                    let data = serde_json::from_str(&part("data: ")).unwrap();
-                    let found = (part("event: "), part("id: "), data);
-                    self.text = rest.to_owned();
-                    return Some(found);
-                }
-                let chunk = self.response.chunk().await.unwrap()?;
-                self.text.push_str(std::str::from_utf8(&chunk).unwrap());
-            }
-        }
-    }
 
     pub(super) async fn a_subscriber_resumes_where_it_was(engine: Engine) {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2}])).await.expect(200);
-        let mut live = Events::open(&s, "", None).await;
-        let mut events = Events::open(&s, "?after=0", None).await;
+        let mut live = Events::open(&s, "orders", "", None).await;
+        let mut events = Events::open(&s, "orders", "?after=0", None).await;
         for n in 1..=2 {
             let (name, id, data) = events.next().await.unwrap();
             assert_eq!((name.as_str(), id), ("create", format!("1-{n}")));
@@ -71,12 +37,12 @@ mod scenario {
         assert_eq!(events.next().await.unwrap().1, "1-3");
         assert_eq!(live.next().await.unwrap().1, "1-3");
         drop(events);
-        let mut resumed = Events::open(&s, "", Some("1-2")).await;
+        let mut resumed = Events::open(&s, "orders", "", Some("1-2")).await;
         assert_eq!(resumed.next().await.unwrap().1, "1-3");
         s.delete("/v1/streams/orders").await.expect(204);
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!({"n": 9})).await.expect(200);
-        let mut resumed = Events::open(&s, "", Some("1-3")).await;
+        let mut resumed = Events::open(&s, "orders", "", Some("1-3")).await;
         assert_eq!(resumed.next().await.unwrap().0, "gap");
         assert_eq!(resumed.next().await.unwrap().1, "2-1");
     }
@@ -85,7 +51,7 @@ mod scenario {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2}])).await.expect(200);
-        let mut events = Events::open(&s, "?snapshot=true", None).await;
+        let mut events = Events::open(&s, "orders", "?snapshot=true", None).await;
         let mut names = Vec::new();
         for _ in 0..3 {
             names.push(events.next().await.unwrap().0);
@@ -100,9 +66,9 @@ mod scenario {
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2, "owner": "a"}, {"n": 3}])).await.expect(200);
         let filter = "?filter=data.n%20%25%202%20==%201%20%26%26%20!has(data.owner)";
-        let mut old = Events::open(&s, &format!("{filter}&after=0"), None).await;
-        let mut live = Events::open(&s, filter, None).await;
-        let mut shot = Events::open(&s, &format!("{filter}&snapshot=true"), None).await;
+        let mut old = Events::open(&s, "orders", &format!("{filter}&after=0"), None).await;
+        let mut live = Events::open(&s, "orders", filter, None).await;
+        let mut shot = Events::open(&s, "orders", &format!("{filter}&snapshot=true"), None).await;
         assert_eq!(old.next().await.unwrap().1, "1-1");
         assert_eq!(old.next().await.unwrap().1, "1-3");
         for id in ["1-1", "1-3"] {
@@ -148,8 +114,86 @@ mod scenario {
     pub(super) async fn stopping_ends_a_subscription(engine: Engine) {
         let mut s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
-        let mut events = Events::open(&s, "", None).await;
+        let mut events = Events::open(&s, "orders", "", None).await;
         assert_eq!(s.stop(), Some(0));
         assert!(events.next().await.is_none());
+    }
+
+    const MIB: u64 = 1 << 20;
+    /// Records of a KiB, in requests of 500.
+    const RECORDS_SENT: usize = 20_000;
+    const READERS: u64 = 20;
+
+    /// A subscriber that has read the head of its answer and nothing more.
+    struct Idle(BufReader<TcpStream>);
+
+    impl Idle {
+        async fn open(s: &Server) -> Idle {
+            let socket = TcpSocket::new_v4().unwrap();
+            socket.set_recv_buffer_size(4096).unwrap();
+            let mut socket = socket.connect(s.address.parse().unwrap()).await.unwrap();
+            let head = format!(
+                "GET /v1/streams/orders/subscribe?after=0 HTTP/1.1\r\nhost: x\r\n\
+                 x-api-key: {KEY}\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).await.unwrap();
+            let mut idle = Idle(BufReader::with_capacity(256, socket));
+            assert_eq!(idle.line().await, "HTTP/1.1 200 OK");
+            while !idle.line().await.is_empty() {}
+            idle
+        }
+
+        async fn line(&mut self) -> String {
+            let mut line = String::new();
+            self.0.read_line(&mut line).await.unwrap();
+            line.trim_end().to_owned()
+        }
+
+        /// Reads all of it after all. An event stands whole in one chunk of the answer.
+        async fn catch_up(mut self) {
+            let mut event = String::new();
+            for seq in 1..=RECORDS_SENT {
+                let id = loop {
+                    let line = self.line().await;
+                    match line.split_once(": ") {
+                        Some(("event", name)) => name.clone_into(&mut event),
+                        Some(("id", id)) if event == "create" => break id.to_owned(),
+                        _ => {}
+                    }
+                };
+                assert_eq!(id, format!("1-{seq}"));
+                let data = self.line().await;
+                assert!(data.contains(&format!("\"data\":{{\"n\":{seq},")), "{data}");
+            }
+        }
+    }
+
+    pub(super) async fn readers_that_do_not_read_hold_nobody_up(engine: Engine) {
+        let cache = [("FOREBAY_DATABASE__SQLITE__CACHE", "8MiB")];
+        let s = Server::start_with(engine, &cache).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
+        let mut idle = Vec::new();
+        for _ in 0..READERS {
+            idle.push(Idle::open(&s).await);
+        }
+        let before = s.peak_memory();
+        let mut quick = Events::open(&s, "orders", "?after=0", None).await;
+        let pad = "x".repeat(1000);
+        for first in (1..=RECORDS_SENT).step_by(500) {
+            let records = (first..first + 500).map(|n| json!({"n": n, "pad": pad}));
+            let path = format!("{RECORDS}?return=minimal");
+            let told = s.post(&path, records.collect()).await.expect(200);
+            assert_eq!(told["last_seq"], first + 499);
+            // One who reads is up to date all the time.
+            for seq in first..first + 500 {
+                assert_eq!(quick.next().await.unwrap().1, format!("1-{seq}"));
+            }
+        }
+        // What was sent to nobody yet would be twenty times as much.
+        let grown = s.peak_memory() - before;
+        assert!(grown < 150 * MIB, "it grew by {} MiB", grown / MIB);
+        for reader in idle {
+            reader.catch_up().await;
+        }
     }
 }

@@ -1,15 +1,22 @@
 //! Forebay from outside: the real binary, its HTTP doors, both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
+mod bad_input;
 mod commands;
 mod crash;
 mod doors;
+mod events;
 mod faults;
+mod files;
 mod follow;
 mod ingest;
 mod input;
+mod ledger;
 mod openapi;
+mod pooled;
 mod reads;
+mod restart;
 mod streams;
 mod subscriptions;
 mod support;
+mod tls;

@@ -53,6 +53,11 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn read(response: reqwest::Response) -> Answer {
+        let (status, headers) = (response.status(), response.headers().clone());
+        Answer { status, headers, text: response.text().await.unwrap() }
+    }
+
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
     }
@@ -85,18 +90,26 @@ impl Server {
             Engine::Sqlite => None,
             Engine::Postgres => Some(new_database().await),
         };
+        Self::start_on(database, environment)
+    }
+
+    /// Starts a process on a database: the embedded one, or the one of this URL.
+    pub(crate) fn start_on(database: Option<String>, environment: &[(&str, &str)]) -> Server {
         let data = tempfile::tempdir().unwrap();
-        let client = client();
         let (child, address, admin) = spawn(&data, database.as_deref(), environment);
-        Server { child, data, database, address, admin, client }
+        Server { child, data, database, address, admin, client: client() }
     }
 
     /// Starts another process on the same database.
     pub(crate) fn beside(other: &Server) -> Server {
-        let data = tempfile::tempdir().unwrap();
-        let (child, address, admin) = spawn(&data, other.database.as_deref(), &[]);
-        let (database, client) = (other.database.clone(), client());
-        Server { child, data, database, address, admin, client }
+        Self::start_on(other.database.clone(), &[])
+    }
+
+    /// The most memory that the process ever held, in bytes.
+    pub(crate) fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
     }
 
     /// Starts a killed process again, on the address that its clients know.
@@ -172,9 +185,7 @@ pub(crate) fn client() -> reqwest::Client {
 }
 
 pub(crate) async fn answer(request: RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
-    let (status, headers) = (response.status(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.unwrap() }
+    Answer::read(request.send().await.unwrap()).await
 }
 
 /// The binary, alone with its arguments.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use forebay_model::{Code, Error};
 use http::HeaderMap;
 use http::header::CONTENT_ENCODING;
@@ -31,6 +31,10 @@ pub(crate) async fn read_body(
     limits: &Limits,
 ) -> Result<Taken, Error> {
     let coding = Coding::of(headers)?;
+    // A body that says itself too long is refused before it is sent, or read for nothing.
+    if body.size_hint().lower() > limits.max as u64 {
+        return Err(too_large(limits.max));
+    }
     let mut share: Option<OwnedSemaphorePermit> = None;
     let mut bytes = Vec::new();
     loop {

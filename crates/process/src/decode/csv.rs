@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use forebay_model::field::FieldPath;
-use forebay_model::json;
+use forebay_model::json::{self, FaultKind};
 use forebay_model::schema::ScalarType;
 use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
@@ -46,6 +46,9 @@ fn read_header(header: &csv::ByteRecord, stream: &Stream) -> Result<Vec<Column>,
     let mut columns = Vec::new();
     for cell in header {
         let name = std::str::from_utf8(cell).map_err(|_| bad_header("not UTF-8"))?;
+        if name.contains('\0') {
+            return Err(bad_header("a column's name holds U+0000"));
+        }
         if !seen.insert(name) {
             return Err(bad_header(format!("the column `{name}` stands twice")));
         }
@@ -90,7 +93,7 @@ fn read_row(record: &csv::ByteRecord, columns: &[Column]) -> Row {
 /// An empty cell is `""` for a string and absent otherwise.
 fn read_cell(cell: &str, column: &Column) -> Result<Option<Value>, Rejection> {
     let mismatch = || {
-        let message = format!("`{cell}` is not of type {}", column.scalar.name());
+        let message = format!("`{}` is not of type {}", excerpt(cell), column.scalar.name());
         Rejection::new("type_mismatch", column.path.pointer(), message)
     };
     match column.scalar {
@@ -103,9 +106,17 @@ fn read_cell(cell: &str, column: &Column) -> Result<Option<Value>, Rejection> {
         },
         ScalarType::Integer | ScalarType::Number => match json::read(cell.trim()) {
             Ok(value @ Value::Number(_)) => Ok(Some(value)),
+            Err(fault) if fault.kind == FaultKind::NumberOutOfRange => {
+                Err(Rejection::new(fault.kind.code(), column.path.pointer(), fault.message))
+            }
             _ => Err(mismatch()),
         },
     }
+}
+
+/// A cell short enough for a message.
+fn excerpt(cell: &str) -> &str {
+    cell.char_indices().nth(40).map_or(cell, |(end, _)| &cell[..end])
 }
 
 fn put(data: &mut Value, path: &FieldPath, value: Value) -> Result<(), Rejection> {
