@@ -8,11 +8,11 @@ use forebay_model::time::Timestamp;
 use serde_json::Value;
 use smallvec::SmallVec;
 
+use crate::arithmetic;
 use crate::ast::Operator;
 use crate::compile::Expression;
 use crate::fields::{Field, Slots};
 use crate::node::{Kind, Node, TextTest};
-use crate::number;
 use crate::scope::{Auth, AuthPart, Part};
 use crate::types::Type;
 use crate::value::Val;
@@ -20,8 +20,6 @@ use crate::zone::read_span;
 
 /// How many elements one evaluation may visit; beyond it the answer is unknown.
 const FUEL: u32 = 200_000;
-/// The longest text that an expression may put together.
-const MAX_TEXT: usize = 1 << 20;
 
 /// A record as an expression sees it: all borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -270,7 +268,7 @@ impl<'a> Cx<'a, '_> {
             Kind::Arithmetic(operator, sides) => {
                 let [left, right] = sides.as_ref();
                 let left = self.value(left, state);
-                arithmetic(*operator, left, self.value(right, state))
+                arithmetic::value(*operator, left, self.value(right, state))
             }
             Kind::Negate(inner) => match self.value(inner, state) {
                 Val::Int(n) => n.checked_neg().map_or(Val::Unknown, Val::Int),
@@ -377,59 +375,10 @@ fn size<'a>(value: &Val<'_>) -> Val<'a> {
 fn read_time<'a>(value: &Val<'_>) -> Val<'a> {
     match value {
         Val::Text(text) => Timestamp::parse(text).map_or(Val::Unknown, |t| Val::Time(t.micros())),
-        Val::Int(seconds) => seconds.checked_mul(1_000_000).map_or(Val::Unknown, in_range),
+        Val::Int(seconds) => {
+            seconds.checked_mul(1_000_000).map_or(Val::Unknown, arithmetic::in_range)
+        }
         Val::Time(micros) => Val::Time(*micros),
-        _ => Val::Unknown,
-    }
-}
-
-/// A time that can be written; any other is unknown.
-fn in_range<'a>(micros: i64) -> Val<'a> {
-    let held = Timestamp::from_micros(micros).micros();
-    if held == micros { Val::Time(micros) } else { Val::Unknown }
-}
-
-fn arithmetic<'a>(operator: Operator, left: Val<'a>, right: Val<'a>) -> Val<'a> {
-    use Operator::{Add, Subtract};
-    let int = |value: Option<i64>| value.map_or(Val::Unknown, Val::Int);
-    let span = |value: Option<i64>| value.map_or(Val::Unknown, Val::Span);
-    let time = |value: Option<i64>| value.map_or(Val::Unknown, in_range);
-    match (operator, left, right) {
-        (_, Val::Int(a), Val::Int(b)) => int(whole(operator, a, b)),
-        (_, Val::Int(a), Val::Double(b)) => double(operator, number::nearest_double(a), b),
-        (_, Val::Double(a), Val::Int(b)) => double(operator, a, number::nearest_double(b)),
-        (_, Val::Double(a), Val::Double(b)) => double(operator, a, b),
-        (Add, Val::Text(a), Val::Text(b)) if a.len() + b.len() <= MAX_TEXT => {
-            Val::Text(Cow::Owned(a.into_owned() + &b))
-        }
-        (Add, Val::Span(a), Val::Span(b)) => span(a.checked_add(b)),
-        (Subtract, Val::Span(a), Val::Span(b)) => span(a.checked_sub(b)),
-        (Add, Val::Time(a), Val::Span(b)) | (Add, Val::Span(b), Val::Time(a)) => {
-            time(a.checked_add(b))
-        }
-        (Subtract, Val::Time(a), Val::Span(b)) => time(a.checked_sub(b)),
-        (Subtract, Val::Time(a), Val::Time(b)) => span(a.checked_sub(b)),
-        _ => Val::Unknown,
-    }
-}
-
-fn whole(operator: Operator, a: i64, b: i64) -> Option<i64> {
-    match operator {
-        Operator::Add => a.checked_add(b),
-        Operator::Subtract => a.checked_sub(b),
-        Operator::Multiply => a.checked_mul(b),
-        Operator::Divide => a.checked_div(b),
-        Operator::Remainder => a.checked_rem(b),
-        _ => None,
-    }
-}
-
-fn double<'a>(operator: Operator, a: f64, b: f64) -> Val<'a> {
-    match operator {
-        Operator::Add => Val::finite(a + b),
-        Operator::Subtract => Val::finite(a - b),
-        Operator::Multiply => Val::finite(a * b),
-        Operator::Divide => Val::finite(a / b),
         _ => Val::Unknown,
     }
 }

@@ -4,6 +4,7 @@
 //! [`Expression`]), and evaluated on records as they are stored, without copying them. The
 //! evaluator is the meaning; [`lower`] tells an engine how to narrow the candidates. No I/O.
 
+mod arithmetic;
 pub mod ast;
 mod check;
 mod compile;
@@ -12,12 +13,12 @@ mod fields;
 mod function;
 mod lex;
 pub mod lower;
-
-pub mod matcher;
+mod matcher;
 mod mistake;
 mod node;
 mod number;
 mod parse;
+mod places;
 mod print;
 mod scope;
 pub mod span;
