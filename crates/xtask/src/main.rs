@@ -1,5 +1,6 @@
 //! The repository's chores: `cargo xtask test | services up | services down | tidy`.
 
+mod dependencies;
 mod services;
 mod tidy;
 
@@ -33,10 +34,11 @@ fn main() -> ExitCode {
     }
 }
 
-/// Everything that must pass: the house's order, the formatting, the lints, the tests on both
-/// engines.
+/// Everything that must pass: the house's order, what comes into the tree, the formatting, the
+/// lints, the tests on both engines.
 fn test(rest: &[&str]) -> Result<()> {
     tidy::check(&root())?;
+    dependencies::check()?;
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
     let (url, ours) = match std::env::var_os(services::URL).map(std::ffi::OsString::into_string) {
@@ -64,10 +66,14 @@ fn data() -> Option<String> {
     folder.into_os_string().into_string().ok()
 }
 
-fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+pub(crate) fn cargo(arguments: &[&str], environment: &[(&str, &str)]) -> Result<()> {
+    run(command(arguments).envs(environment.iter().copied()))
+}
+
+pub(crate) fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root()).args(arguments).envs(environment.iter().copied());
-    run(&mut command)
+    command.current_dir(root()).args(arguments);
+    command
 }
 
 pub(crate) fn run(command: &mut Command) -> Result<()> {
@@ -78,7 +84,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-fn say(text: &str) -> Result<()> {
+pub(crate) fn say(text: &str) -> Result<()> {
     Ok(writeln!(std::io::stdout(), "{text}")?)
 }
 

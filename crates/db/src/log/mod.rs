@@ -2,9 +2,11 @@
 
 pub mod append;
 pub mod find;
+pub mod idempotency;
 pub mod read;
 
-pub use append::{Append, Done, Idempotency, NewRow, Outcome, Part, PartDone, RowDone, append};
+pub use append::{Append, Done, NewRow, Outcome, Part, PartDone, RowDone, append};
+pub use idempotency::Idempotency;
 
 use forebay_model::field::FieldPath;
 use forebay_model::schema::{ScalarType, integral};

@@ -3,7 +3,8 @@
 //! There is no linger timer; the commit in flight is the batching window. Three lanes keep a bulk
 //! load from delaying a login. A stream is in one transaction at a time.
 
-use std::collections::{HashSet, VecDeque};
+mod queue;
+
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -18,50 +19,11 @@ use crate::log::append::lock_heads;
 use crate::log::{Append, Outcome, RowDone, append};
 use crate::postgres::PgPool;
 
-/// How urgent a job is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lane {
-    /// Single records, sessions, definitions.
-    Interactive,
-    /// Batches.
-    Batch,
-    /// Steps of background work, ≤ 10 ms each.
-    Maintenance,
-}
+pub use queue::Lane;
+use queue::{Group, Job, LANES, Queue, Task, Work};
 
-const LANES: [(Lane, &str); 3] = [
-    (Lane::Interactive, "interactive"),
-    (Lane::Batch, "batch"),
-    (Lane::Maintenance, "maintenance"),
-];
-const GROUP_ROWS: usize = 5_000;
-const GROUP_BYTES: usize = 8 << 20;
 /// How long a request waits for an engine that is away.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-type Work = Box<dyn for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Result<(), DbError>> + Send>;
-
-enum Task {
-    Append(Append, oneshot::Sender<Result<Outcome, DbError>>),
-    Work(Work, oneshot::Sender<Result<(), DbError>>),
-}
-
-struct Job {
-    task: Task,
-    streams: Vec<i64>,
-    rows: usize,
-    bytes: usize,
-    queued: Instant,
-}
-
-#[derive(Default)]
-struct Queue {
-    lanes: [VecDeque<Job>; 3],
-    busy: HashSet<i64>,
-    /// The lane of the last group: a lane that was just served lets another go first.
-    last: usize,
-    closed: bool,
-}
 
 struct Shared {
     queue: Mutex<Queue>,
@@ -373,69 +335,5 @@ impl Source {
             Source::Sqlite(conn) => Ok(Lease::Kept(conn)),
             Source::Postgres(pool) => Ok(Lease::Taken(Box::new(Conn::Postgres(pool.get().await?)))),
         }
-    }
-}
-
-struct Group {
-    jobs: Vec<Job>,
-    streams: Vec<i64>,
-    lane: usize,
-}
-
-impl Queue {
-    /// Takes the next group: from the lane that is due, jobs whose streams nobody writes to.
-    fn take(&mut self) -> Option<Group> {
-        let first = if self.last == 0 { [1, 0, 2] } else { [0, 1, 2] };
-        let order = if self.last == 2 || !self.lanes[2].is_empty() && self.idle() {
-            [2, 0, 1]
-        } else {
-            first
-        };
-        order.into_iter().find_map(|lane| self.take_from(lane))
-    }
-
-    fn idle(&self) -> bool {
-        self.lanes[0].is_empty() && self.lanes[1].is_empty()
-    }
-
-    fn take_from(&mut self, lane: usize) -> Option<Group> {
-        let mut group = Group { jobs: Vec::new(), streams: Vec::new(), lane };
-        let mut passed = HashSet::new();
-        let (mut rows, mut bytes) = (0, 0);
-        let mut kept = VecDeque::with_capacity(self.lanes[lane].len());
-        while let Some(job) = self.lanes[lane].pop_front() {
-            let full = !group.jobs.is_empty()
-                && (rows + job.rows > GROUP_ROWS || bytes + job.bytes > GROUP_BYTES);
-            if full {
-                kept.push_back(job);
-                break;
-            }
-            let blocked = |s: &i64| self.busy.contains(s) || passed.contains(s);
-            if job.streams.iter().any(blocked) {
-                // Order is kept per stream: what comes later waits behind it.
-                passed.extend(job.streams.iter().copied());
-                kept.push_back(job);
-                continue;
-            }
-            let alone = matches!(job.task, Task::Work(..));
-            if alone && !group.jobs.is_empty() {
-                kept.push_back(job);
-                break;
-            }
-            (rows, bytes) = (rows + job.rows, bytes + job.bytes);
-            group.streams.extend(job.streams.iter().copied());
-            group.jobs.push(job);
-            if alone {
-                break;
-            }
-        }
-        kept.append(&mut self.lanes[lane]);
-        self.lanes[lane] = kept;
-        if group.jobs.is_empty() {
-            return None;
-        }
-        self.busy.extend(group.streams.iter().copied());
-        self.last = lane;
-        Some(group)
     }
 }
