@@ -7,11 +7,12 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::digest;
-use forebay_contract::Identity;
+use forebay_contract::{Identity, Shown};
 use forebay_db::log::read::cells;
 use forebay_db::{Conn, Db, DbError, Lane, Value};
 use forebay_model::Result;
 use forebay_model::principal::{Permission, Principal};
+use tokio::sync::watch;
 
 const ADMIN_KEY: &str = "admin_key_sha256";
 const CURSOR_SECRET: &str = "cursor_secret";
@@ -20,6 +21,7 @@ const CURSOR_SECRET: &str = "cursor_secret";
 pub struct Keys {
     hash: Vec<u8>,
     admin: Arc<Principal>,
+    changes: watch::Sender<u64>,
 }
 
 /// What a first start finds or makes.
@@ -57,17 +59,32 @@ impl Keys {
             (None, stored) => stored.unwrap_or_default(),
         };
         let permissions = Permission::parse("*:*").into_iter().collect();
-        let admin = Principal { id: "key:admin".into(), name: "administrator".into(), permissions };
-        let keys = Keys { hash, admin: Arc::new(admin) };
+        let admin = Principal {
+            id: "key:admin".into(),
+            name: "administrator".into(),
+            permissions,
+            roles: vec!["admin".into()],
+            key_id: Some("admin".into()),
+            ..Principal::default()
+        };
+        let keys = Keys { hash, admin: Arc::new(admin), changes: watch::Sender::new(0) };
         Ok(Opened { keys, made, cursor_secret: secret })
     }
 }
 
 #[async_trait]
 impl Identity for Keys {
-    async fn identify(&self, secret: &str) -> Result<Option<Arc<Principal>>> {
-        let same = verify_slices_are_equal(&self.hash, &sha256(secret)).is_ok();
+    async fn identify(&self, shown: Shown<'_>) -> Result<Option<Arc<Principal>>> {
+        let same = verify_slices_are_equal(&self.hash, &sha256(shown.secret)).is_ok();
         Ok(same.then(|| self.admin.clone()))
+    }
+
+    async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>> {
+        Ok((principal.id == self.admin.id).then(|| self.admin.clone()))
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 }
 

@@ -2,18 +2,38 @@
 //!
 //! Everything else that services tell each other goes through the log.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use forebay_model::Result;
 use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
+use tokio::sync::watch;
 
 /// Who is this?
 #[async_trait]
 pub trait Identity: Send + Sync {
-    /// Finds whose secret this is; `None` when it is nobody's.
-    async fn identify(&self, secret: &str) -> Result<Option<Arc<Principal>>>;
+    /// Finds whose credential this is; `None` when it is nobody's, or not good any more.
+    async fn identify(&self, shown: Shown<'_>) -> Result<Option<Arc<Principal>>>;
+
+    /// The principal as it is now; `None` when it may not ask any more. Cheap when nothing changed.
+    async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>>;
+
+    /// Moves whenever something changed about anybody: who holds on to a principal asks
+    /// [`Identity::current`] then.
+    fn changes(&self) -> watch::Receiver<u64>;
+}
+
+/// A credential as a caller showed it.
+#[derive(Debug, Clone, Copy)]
+pub struct Shown<'s> {
+    /// The key or token.
+    pub secret: &'s str,
+    /// Whether it came as the browser's session cookie.
+    pub cookie: bool,
+    /// Where the caller is.
+    pub address: IpAddr,
 }
 
 /// What is this stream?

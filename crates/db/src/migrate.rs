@@ -4,8 +4,11 @@ use crate::conn::Conn;
 use crate::dialect::Dialect;
 use crate::error::DbError;
 
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_log.sql"), include_str!("migrations/0002_columns.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_log.sql"),
+    include_str!("migrations/0002_columns.sql"),
+    include_str!("migrations/0003_identity.sql"),
+];
 
 /// Applies what is missing; refuses data of a newer program.
 pub(crate) async fn migrate(conn: &mut Conn) -> Result<(), DbError> {

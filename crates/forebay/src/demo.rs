@@ -62,7 +62,8 @@ pub(crate) async fn measure(routes: Router, every: Duration) {
 async fn send(routes: &Router, method: Method, path: String, body: Value) -> Result<(), String> {
     let permissions = ["streams:write@stream/machine", "records:write@stream/machine"];
     let permissions = permissions.iter().filter_map(|p| Permission::parse(p)).collect();
-    let who = Principal { id: "system:demo".into(), name: "demo".into(), permissions };
+    let (id, name) = ("system:demo".into(), "demo".into());
+    let who = Principal { id, name, permissions, ..Principal::default() };
     let mut request = Request::new(Body::from(body.to_string()));
     *request.method_mut() = method;
     *request.uri_mut() = path.parse().map_err(|e| format!("{e}"))?;

@@ -11,6 +11,7 @@ use std::time::Duration;
 use axum::body::Body;
 
 use bytes::Bytes;
+use forebay_http::principal::Peer;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -68,8 +69,8 @@ async fn accept(listener: TcpListener, gateway: Gateway, door: Door, stopping: C
             accepted = listener.accept() => accepted,
             () = stopping.cancelled() => break,
         };
-        let socket = match accepted {
-            Ok((socket, _)) => socket,
+        let (socket, peer) = match accepted {
+            Ok(accepted) => accepted,
             Err(error) => {
                 // Out of descriptors, mostly: the next try comes when some may be free.
                 tracing::warn!(%error, "cannot accept a connection");
@@ -77,7 +78,8 @@ async fn accept(listener: TcpListener, gateway: Gateway, door: Door, stopping: C
                 continue;
             }
         };
-        let connection = connection(socket, gateway.clone(), door);
+        let peer = Peer(peer.ip().to_canonical());
+        let connection = connection(socket, peer, gateway.clone(), door);
         let stopping = stopping.clone();
         open.spawn(async move {
             if let Err(error) = run(connection, stopping).await {
@@ -105,7 +107,7 @@ async fn run(connection: Connection, stopping: CancellationToken) -> hyper::Resu
 
 type Connection = http1::UpgradeableConnection<TokioIo<Filled<TcpStream>>, Serving>;
 
-fn connection(socket: TcpStream, gateway: Gateway, door: Door) -> Connection {
+fn connection(socket: TcpStream, peer: Peer, gateway: Gateway, door: Door) -> Connection {
     // Small answers leave at once; an error here only costs time.
     let _ = socket.set_nodelay(true);
     let state = Arc::new(State::default());
@@ -117,13 +119,14 @@ fn connection(socket: TcpStream, gateway: Gateway, door: Door) -> Connection {
         .max_headers(config.max_headers)
         .max_buf_size(config.max_header_bytes.max(8192));
     let io = TokioIo::new(Filled::new(socket, state.clone()));
-    builder.serve_connection(io, Serving { gateway, door, state }).with_upgrades()
+    builder.serve_connection(io, Serving { gateway, door, peer, state }).with_upgrades()
 }
 
 /// One connection's requests.
 struct Serving {
     gateway: Gateway,
     door: Door,
+    peer: Peer,
     state: Arc<State>,
 }
 
@@ -134,10 +137,12 @@ impl Service<http::Request<Incoming>> for Serving {
 
     fn call(&self, request: http::Request<Incoming>) -> AnswerFuture {
         let (gateway, door, state) = (self.gateway.clone(), self.door, self.state.clone());
+        let peer = self.peer;
         Box::pin(async move {
             state.busy.store(true, Ordering::Relaxed);
             state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
-            let request = request.map(|body| Body::new(Sent { body, state: state.clone() }));
+            let mut request = request.map(|body| Body::new(Sent { body, state: state.clone() }));
+            request.extensions_mut().insert(peer);
             let response = match door {
                 Door::Public => gateway.answer(request).await,
                 Door::Admin => gateway.answer_admin(request).await,

@@ -9,7 +9,9 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
+use forebay_contract::Shown;
 use forebay_http::Who;
+use forebay_http::principal::Peer;
 use forebay_model::principal::METRICS_READ;
 use forebay_model::{Code, Error};
 use futures_util::FutureExt;
@@ -69,7 +71,11 @@ impl Gateway {
         }
         let unknown = || Error::new(Code::Unauthenticated, "a valid key is needed");
         let secret = credential::secret(request.headers()).ok_or_else(unknown)?;
-        let who = self.inner.identity.identify(&secret).await?.ok_or_else(unknown)?;
+        let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
+            return Err(Error::internal("the caller's address is not known"));
+        };
+        let shown = Shown { secret: &secret, cookie: false, address };
+        let who = self.inner.identity.identify(shown).await?.ok_or_else(unknown)?;
         if request.uri().path() == "/metrics" && reading {
             who.require(METRICS_READ)?;
             return Ok(text("text/plain; version=0.0.4", self.inner.status.metrics()));

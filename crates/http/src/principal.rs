@@ -1,5 +1,6 @@
 //! The authenticated principal as a controller's argument.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -13,6 +14,19 @@ use crate::problem::Problem;
 /// a controller that takes it cannot be reached without one.
 #[derive(Debug, Clone)]
 pub struct Who(pub Arc<Principal>);
+
+/// Where the caller is: the other end of its connection, put into the request by the gateway.
+#[derive(Debug, Clone, Copy)]
+pub struct Peer(pub IpAddr);
+
+impl<S: Send + Sync> FromRequestParts<S> for Peer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let peer = parts.extensions.get::<Peer>().copied();
+        peer.ok_or_else(|| Error::internal("the request came past the gateway").into())
+    }
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Who {
     type Rejection = Problem;

@@ -52,14 +52,28 @@ pub const RECORDS_READ: Right = Right("records", "read");
 pub const METRICS_READ: Right = Right("metrics", "read");
 
 /// Who asks. It comes from the authenticated context only, never from a body.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Principal {
-    /// Stable and unique, e.g. `key:bootstrap`.
+    /// Stable and unique: `user:<id>`, `service:<id>`, `key:<id>`, `system:<name>`.
     pub id: String,
     /// For people.
     pub name: String,
     /// What it may do; nothing that is not listed.
     pub permissions: Vec<Permission>,
+    /// The account that it is, or that owns the key: `auth.user_id`. None for the system's own.
+    pub user_id: Option<String>,
+    /// The account's e-mail address.
+    pub email: Option<String>,
+    /// The account's roles now: `auth.roles`.
+    pub roles: Vec<String>,
+    /// The key by which it asks.
+    pub key_id: Option<String>,
+    /// The session in which it asks.
+    pub session_id: Option<String>,
+    /// A filter that narrows what it sees of any stream: its key's.
+    pub filter: Option<String>,
+    /// When a person last showed a password or second factor; what sensitive changes ask for.
+    pub proven_at: Option<crate::time::Timestamp>,
 }
 
 impl Principal {
@@ -97,7 +111,7 @@ mod tests {
 
     fn holding(permissions: &[&str]) -> Principal {
         let permissions = permissions.iter().filter_map(|p| Permission::parse(p)).collect();
-        Principal { id: "t".into(), name: "t".into(), permissions }
+        Principal { id: "t".into(), name: "t".into(), permissions, ..Principal::default() }
     }
 
     #[test]
