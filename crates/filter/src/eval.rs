@@ -141,6 +141,13 @@ impl<'a> Cx<'a, '_> {
                     value.compare(&item.val()).map(Ordering::is_eq)
                 })
             }
+            Kind::OneOf(parts) => {
+                let (node, items) = parts.split_first()?;
+                let value = self.value(node, state);
+                self.any(items.iter(), state, |cx, item, state| {
+                    value.compare(&cx.value(item, state)).map(Ordering::is_eq)
+                })
+            }
             Kind::In(sides, element) => self.is_in(sides, element, state),
             Kind::Has(slot) => Some(self.slots.has(*slot)),
             Kind::HasMember(node, name) => match self.value(node, state) {
@@ -348,7 +355,8 @@ impl<'a> Cx<'a, '_> {
     }
 }
 
-fn holds(operator: Operator, order: Ordering) -> bool {
+/// Whether an order is what an operator asks for.
+pub(crate) fn holds(operator: Operator, order: Ordering) -> bool {
     match operator {
         Operator::Equal => order.is_eq(),
         Operator::NotEqual => order.is_ne(),

@@ -38,6 +38,8 @@ pub(crate) enum Kind {
     Negate(Box<Node>),
     /// Whether a value is one of some constants.
     Among(Box<Node>, Vec<Const>),
+    /// Whether the first is one of the others.
+    OneOf(Vec<Node>),
     /// Whether a value is an element of an array.
     In(Box<[Node; 2]>, Type),
     /// Whether a field of `data` is there and not null.
@@ -78,7 +80,7 @@ impl Node {
     /// What stands directly below.
     pub(crate) fn below(&self) -> &[Node] {
         match &self.kind {
-            Kind::And(parts) | Kind::Or(parts) => parts,
+            Kind::And(parts) | Kind::Or(parts) | Kind::OneOf(parts) => parts,
             Kind::Choice(parts) => parts.as_slice(),
             Kind::Compare(_, parts)
             | Kind::Arithmetic(_, parts)
