@@ -1,6 +1,6 @@
 //! From tokens to a tree; goes on after a mistake, so that several are told at once.
 
-use crate::ast::{Expr, Kind, Literal, Operator};
+use crate::ast::{Expr, Kind, Operator};
 use crate::lex::{Lexer, Token};
 use crate::mistake::{Mistake, Mistakes};
 use crate::span::Span;
@@ -218,26 +218,13 @@ impl Parser {
             let span = start.to(inner.span);
             return self.node(Kind::Not(Box::new(inner)), span);
         }
-        if !self.take("-") {
+        // `-1` is a constant.
+        if self.peek() != &Token::Symbol("-") || self.is_constant() {
             return self.postfix();
         }
-        let (token, end) = (self.peek().clone(), self.span());
-        let literal = match token {
-            Token::Int(n) => 0_i64.checked_sub_unsigned(n).map(Literal::Int),
-            Token::Double(d) => Some(Literal::Double(-d)),
-            _ => {
-                let inner = self.deeper(Self::unary);
-                let span = start.to(inner.span);
-                return self.node(Kind::Negate(Box::new(inner)), span);
-            }
-        };
         self.at += 1;
-        let span = start.to(end);
-        let Some(literal) = literal else {
-            self.complain(span, "an integer beyond 64 bits");
-            return self.node(Kind::Broken, span);
-        };
-        let number = self.node(Kind::Literal(literal), span);
-        self.tail(number)
+        let inner = self.deeper(Self::unary);
+        let span = start.to(inner.span);
+        self.node(Kind::Negate(Box::new(inner)), span)
     }
 }
