@@ -1,6 +1,5 @@
 //! Resolves names and types: what is left can be evaluated without another question.
 
-use crate::MAX_LIST;
 use crate::arithmetic;
 use crate::ast::{Expr, Kind as Ast, Literal, Operator};
 use crate::fields::Paths;
@@ -11,6 +10,7 @@ use crate::scope::Scope;
 use crate::span::Span;
 use crate::types::{Shape, Type};
 use crate::value::Const;
+use crate::{MAX_LIST, MAX_PATTERNS};
 
 /// A checked part: what it does, its type, and what the schema says below it.
 pub(crate) struct Checked<'s> {
@@ -25,12 +25,21 @@ pub(crate) struct Checker<'s> {
     pub(crate) paths: Paths,
     /// Of `exists` and `all`, the innermost last.
     pub(crate) variables: Vec<(String, Type, Shape<'s>)>,
+    /// What its patterns may still take.
+    pub(crate) pattern_bytes: usize,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
 impl<'s> Checker<'s> {
     pub(crate) fn new(source: &'s str, scope: Scope<'s>) -> Self {
-        Checker { source, scope, paths: Paths::new(), variables: Vec::new(), mistakes: Vec::new() }
+        Checker {
+            source,
+            scope,
+            paths: Paths::new(),
+            variables: Vec::new(),
+            pattern_bytes: MAX_PATTERNS,
+            mistakes: Vec::new(),
+        }
     }
 
     pub(crate) fn root(&mut self, expr: &Expr) -> (Node, Type) {

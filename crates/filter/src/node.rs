@@ -1,8 +1,7 @@
 //! A checked expression: every name is resolved, every constant read, every pattern compiled.
 
-use regex::Regex;
-
 use crate::ast::Operator;
+use crate::pattern::Pattern;
 use crate::scope::{AuthPart, Part};
 use crate::span::Span;
 use crate::types::Type;
@@ -53,7 +52,7 @@ pub(crate) enum Kind {
         element: Type,
     },
     Test(TextTest, Box<[Node; 2]>),
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
     Lower(Box<Node>),
     Upper(Box<Node>),
     Size(Box<Node>),
