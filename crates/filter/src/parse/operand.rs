@@ -109,13 +109,12 @@ impl Parser {
                 self.complain(span, "a value is expected before `in`");
                 return self.node(Kind::Broken, span);
             }
-            "and" | "or" | "not" | "AND" | "OR" | "NOT" => {
-                let meant = match name.to_ascii_lowercase().as_str() {
-                    "and" => "&&",
-                    "or" => "||",
-                    _ => "!",
-                };
-                self.complain(span, format!("write `{meant}` instead of `{name}`"));
+            "not" | "NOT" => {
+                self.complain(span, "write `!` instead of `not`");
+                return self.deeper(Self::unary);
+            }
+            "and" | "or" | "AND" | "OR" => {
+                self.complain(span, format!("a value is expected before `{name}`"));
                 return self.node(Kind::Broken, span);
             }
             _ => {}
@@ -196,10 +195,7 @@ impl Parser {
         if self.take(bracket) {
             return span;
         }
-        let told = self.mistakes.last().is_some_and(|m| m.span == span);
-        if !told {
-            self.complain(span, format!("`{bracket}` is expected here"));
-        }
+        self.complain(span, format!("`{bracket}` is expected here"));
         let mut open = 0_usize;
         while *self.peek() != Token::End {
             match self.peek() {
