@@ -32,6 +32,8 @@ const PIECES: [&str; 10] = [
     "getSeconds",
     "getMilliseconds",
 ];
+/// What parts of times are, at the times above.
+const PARTS: [i64; 18] = [0, 1, 2, 3, 4, 11, 23, 24, 27, 28, 29, 58, 59, 87, 297, 364, 999, 2026];
 const COMPARISONS: [Operator; 6] = [
     Operator::Equal,
     Operator::NotEqual,
@@ -142,7 +144,8 @@ impl<'g> Generator<'g> {
 
     fn comparison(&mut self, depth: usize) -> Expr {
         let operator = self.rng.pick(&COMPARISONS);
-        let (left, right) = match self.rng.below(12) {
+        let (left, right) = match self.rng.below(13) {
+            12 => (self.piece(depth), int(self.rng.pick(&PARTS))),
             0..=4 => (self.number(depth), self.number(depth)),
             5..=7 => (self.text(depth), self.text(depth)),
             8 | 9 => (self.time(depth), self.time(depth)),
