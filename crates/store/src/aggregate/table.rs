@@ -1,0 +1,176 @@
+//! The groups that were found, within a bound on their number and on what they hold.
+
+use std::collections::HashMap;
+
+use forebay_filter::{Env, Type, Val, View};
+use forebay_model::record::Record;
+use forebay_model::{Code, Error, FieldError};
+
+use super::accumulate::Accumulator;
+use super::level::Level;
+use super::question::{Argument, Question, Slot};
+use super::scalar::{Scalar, nearest};
+
+/// The most groups.
+pub(crate) const MOST_GROUPS: usize = 100_000;
+/// The most bytes that all groups of one request hold.
+const MOST_BYTES: usize = 256 << 20;
+
+/// The keys of a group, one a level; a record without the field is in the group `None`.
+pub(crate) type Keys = Vec<Option<Scalar>>;
+
+/// The groups by their keys.
+#[derive(Default)]
+pub(crate) struct Table {
+    pub(crate) groups: HashMap<Keys, Vec<Accumulator>>,
+    bytes: usize,
+}
+
+impl Table {
+    /// A table for a question. Without levels there is one group, also when it stays empty.
+    pub(crate) fn new(question: &Question) -> Result<Table, Error> {
+        let mut table = Table::default();
+        if question.levels.is_empty() {
+            table.update(&[], &question.slots, |_| {})?;
+        }
+        Ok(table)
+    }
+
+    /// Changes what is kept of one group.
+    pub(crate) fn update(
+        &mut self,
+        keys: &[Option<Scalar>],
+        slots: &[Slot],
+        change: impl FnOnce(&mut [Accumulator]),
+    ) -> Result<(), Error> {
+        if !self.groups.contains_key(keys) {
+            self.begin(keys, slots)?;
+        }
+        let Some(kept) = self.groups.get_mut(keys) else { return Ok(()) };
+        let held = |kept: &[Accumulator]| kept.iter().map(Accumulator::bytes).sum::<usize>();
+        let before = held(kept);
+        change(kept);
+        self.bytes = (self.bytes + held(kept)).saturating_sub(before);
+        if self.bytes > MOST_BYTES {
+            return Err(too_many(&format!("the groups hold more than {} MiB", MOST_BYTES >> 20)));
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, keys: &[Option<Scalar>], slots: &[Slot]) -> Result<(), Error> {
+        if self.groups.len() == MOST_GROUPS {
+            return Err(too_many(&format!("there are more than {MOST_GROUPS} groups")));
+        }
+        let kept: Vec<Accumulator> = slots.iter().map(|slot| Accumulator::new(slot.keep)).collect();
+        let fixed = size_of_val(keys) + size_of_val(kept.as_slice()) + 64;
+        self.bytes += fixed + keys.iter().flatten().map(Scalar::bytes).sum::<usize>();
+        self.groups.insert(keys.to_vec(), kept);
+        Ok(())
+    }
+}
+
+fn too_many(what: &str) -> Error {
+    let message = "group by fewer values: narrow the filter, or take ranges or longer periods";
+    let field = FieldError::new("/group_by", "too_many_groups", message);
+    Error::new(Code::TooManyGroups, what.to_owned()).field(field)
+}
+
+/// A question with what was found so far; it moves between threads.
+pub(crate) struct Work {
+    pub(crate) question: Question,
+    pub(crate) table: Table,
+    keys: Keys,
+}
+
+impl Work {
+    pub(crate) fn new(question: Question) -> Result<Work, Error> {
+        let table = Table::new(&question)?;
+        Ok(Work { question, table, keys: Vec::new() })
+    }
+
+    /// Forgets what was found.
+    pub(crate) fn begin_anew(&mut self) -> Result<(), Error> {
+        self.table = Table::new(&self.question)?;
+        Ok(())
+    }
+
+    /// Takes records, those that match.
+    pub(crate) fn take_records(&mut self, records: &[Record]) -> Result<(), Error> {
+        let env = self.question.env();
+        for record in records {
+            let view = View::from(record);
+            if self.question.asked.matches(&view) {
+                self.take(&Seen::Record(view, env))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes the values of records that match: of the levels, then of the arguments.
+    pub(crate) fn take_values(&mut self, rows: &[Vec<forebay_db::Value>]) -> Result<(), Error> {
+        rows.iter().try_for_each(|row| self.take(&Seen::Values(row)))
+    }
+
+    fn take(&mut self, seen: &Seen<'_>) -> Result<(), Error> {
+        let Question { levels, arguments, slots, .. } = &mut self.question;
+        self.keys.clear();
+        for (at, level) in levels.iter_mut().enumerate() {
+            self.keys.push(seen.key(at, level));
+        }
+        let levels = levels.len();
+        self.table.update(&self.keys, slots, |kept| {
+            for (slot, kept) in slots.iter().zip(kept.iter_mut()) {
+                if slot.argument.is_none() {
+                    kept.take(&Val::Bool(true));
+                }
+            }
+            for (at, argument) in arguments.iter().enumerate() {
+                seen.with_argument((at, levels), argument, |val| {
+                    let all = slots.iter().zip(kept.iter_mut());
+                    all.filter(|(slot, _)| slot.argument == Some(at))
+                        .for_each(|(_, kept)| kept.take(val));
+                });
+            }
+        })
+    }
+}
+
+/// A record, or the values that an engine gave of it.
+enum Seen<'s> {
+    Record(View<'s>, Env<'s>),
+    Values(&'s [forebay_db::Value]),
+}
+
+impl Seen<'_> {
+    fn key(&self, at: usize, level: &mut Level) -> Option<Scalar> {
+        match self {
+            Seen::Record(view, env) => {
+                // The expression is lent out while the level's memory changes.
+                let Level { expression, shape, .. } = level;
+                expression.with_value(view, env, |val| shape.key(val))
+            }
+            Seen::Values(row) => {
+                let val = row.get(at).map_or(Val::Unknown, |v| val_of(v, level.expression.ty()));
+                level.shape.key(&val)
+            }
+        }
+    }
+
+    fn with_argument(
+        &self,
+        (at, levels): (usize, usize),
+        argument: &Argument,
+        take: impl FnOnce(&Val<'_>),
+    ) {
+        let ty = argument.expression.ty();
+        match self {
+            Seen::Record(view, env) => {
+                argument.expression.with_value(view, env, |val| take(&number(val, ty)));
+            }
+            Seen::Values(row) => {
+                let val = row.get(levels + at).map_or(Val::Unknown, |value| val_of(value, ty));
+                take(&val);
+            }
+        }
+    }
+}
