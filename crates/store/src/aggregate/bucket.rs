@@ -35,15 +35,23 @@ impl Every {
     /// Reads `10s`, `5m`, `1h`, `1d`, `1w`, `1M`, `1q`, `1y`. The error is a message for people.
     pub(crate) fn read(text: &str) -> Result<Every, &'static str> {
         const EXPECTED: &str = "takes 10s, 5m, 1h, 1d, 7d, 1w, 1M, 1q or 1y";
-        let calendar =
-            [("1w", Every::Week), ("1M", Every::Month), ("1q", Every::Quarter), ("1y", Every::Year)];
+        let calendar = [
+            ("1w", Every::Week),
+            ("1M", Every::Month),
+            ("1q", Every::Quarter),
+            ("1y", Every::Year),
+        ];
         if let Some((_, every)) = calendar.iter().find(|(known, _)| *known == text) {
             return Ok(*every);
         }
         let micros = read_span(text).filter(|micros| *micros > 0).ok_or(EXPECTED)?;
         if micros % DAY == 0 {
             let days = micros / DAY;
-            return if days <= MOST_DAYS { Ok(Every::Days(days)) } else { Err("takes 366d at most") };
+            return if days <= MOST_DAYS {
+                Ok(Every::Days(days))
+            } else {
+                Err("takes 366d at most")
+            };
         }
         match () {
             () if micros < SHORTEST => Err("takes 1ms at least"),

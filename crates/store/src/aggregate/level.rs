@@ -77,13 +77,17 @@ impl Level {
             Error::invalid(FieldError::new(source.clone(), "type_mismatch", message))
         };
         let shape = match (&wanted.every, &wanted.ranges, expression.ty()) {
-            (Some(_), _, Type::Time | Type::Text | Type::Any) => Shape::Every(every(wanted, &path)?),
+            (Some(_), _, Type::Time | Type::Text | Type::Any) => {
+                Shape::Every(every(wanted, &path)?)
+            }
             (Some(_), ..) => return Err(wrong("a time is expected")),
             (_, Some(bounds), Type::Int | Type::Double | Type::Time | Type::Any) => {
                 Shape::Ranges(Ranges::read(bounds, expression.ty(), &path)?)
             }
             (_, Some(_), _) => return Err(wrong("a number or time is expected")),
-            (_, _, Type::List(_) | Type::Object) => return Err(wrong("a single value is expected")),
+            (_, _, Type::List(_) | Type::Object) => {
+                return Err(wrong("a single value is expected"));
+            }
             _ => Shape::Terms,
         };
         Ok(Level { name: wanted.name.clone(), expression, shape })
@@ -289,11 +293,19 @@ mod tests {
             (json!({"field": "data.n", "ranges": ["1"]}), "ranges/0", "type_mismatch"),
             (json!({"field": "time", "ranges": [1]}), "ranges/0", "type_mismatch"),
             (json!({"field": "time", "ranges": ["now"]}), "ranges/0", "invalid"),
-            (json!({"field": "data.d", "ranges": [9_007_199_254_740_993_i64]}), "ranges/0", "number_not_exact"),
+            (
+                json!({"field": "data.d", "ranges": [9_007_199_254_740_993_i64]}),
+                "ranges/0",
+                "number_not_exact",
+            ),
         ] {
             let error = level(&body).unwrap_err();
             let first = &error.errors[0];
-            assert_eq!((first.path.as_str(), first.code), (format!("/group_by/0/{path}").as_str(), code), "{body}");
+            assert_eq!(
+                (first.path.as_str(), first.code),
+                (format!("/group_by/0/{path}").as_str(), code),
+                "{body}"
+            );
         }
     }
 }

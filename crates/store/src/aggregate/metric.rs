@@ -124,7 +124,9 @@ pub(crate) fn read(text: &str, scope: Scope<'_>) -> Result<Read, Mistakes> {
             let message = format!("`{name}` takes one argument: {name}(data.n)");
             return Err(wrong("unknown_function", parsed.span, message));
         }
-        (_, "percentile", [argument, share]) => (Measure::Percentile(read_share(text, share)?), argument),
+        (_, "percentile", [argument, share]) => {
+            (Measure::Percentile(read_share(text, share)?), argument)
+        }
         (_, "percentile", _) => {
             let message = "`percentile` takes two arguments: percentile(data.n, 0.95)";
             return Err(wrong("unknown_function", parsed.span, message.to_owned()));
@@ -200,7 +202,7 @@ mod tests {
             ("sum(data.b)", 5, 6, "a boolean"),
             ("avg(time)", 5, 4, "a time"),
             ("min(data.tags)", 5, 9, "an array"),
-            ("sum( data.m)", 11, 1, "did you mean `n`?"),
+            ("sum( data.zzz)", 11, 3, "no field `zzz`"),
             ("percentile(data.n)", 1, 18, "two arguments"),
             ("percentile(data.n, 95)", 20, 2, "from 0 to 1"),
             ("percentile(data.n, -0.1)", 20, 4, "from 0 to 1"),

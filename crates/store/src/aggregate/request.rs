@@ -161,7 +161,7 @@ impl Reader {
 
     fn metrics(&mut self, value: Option<&Value>) -> Vec<(String, String)> {
         let members = match value {
-            None | Some(Value::Null) => return vec![("n".to_owned(), "count()".to_owned())],
+            None | Some(Value::Null) => return vec![("count".to_owned(), "count()".to_owned())],
             Some(Value::Object(members)) => members,
             Some(_) => {
                 let message = "takes an object: {\"n\": \"count()\"}";
@@ -191,7 +191,8 @@ impl Reader {
             match item.as_object() {
                 Some(members) => self.level(members, &path),
                 None => {
-                    let message = "takes an object: {\"as\": \"region\", \"field\": \"data.region\"}";
+                    let message =
+                        "takes an object: {\"as\": \"region\", \"field\": \"data.region\"}";
                     self.refuse(path, "type_mismatch", message);
                     None
                 }
@@ -258,7 +259,10 @@ impl Reader {
 
     fn check_name(&mut self, name: &str, path: String) {
         if !is_name(name) {
-            let message = format!("a name is a letter or _, then up to {} more of a-z A-Z 0-9 _", NAME_BYTES - 1);
+            let message = format!(
+                "a name is a letter or _, then up to {} more of a-z A-Z 0-9 _",
+                NAME_BYTES - 1
+            );
             self.refuse(path, "name_invalid", message);
         }
     }
@@ -331,7 +335,7 @@ mod tests {
     #[test]
     fn an_empty_request_counts_all() {
         let request = Request::read(&json!({})).unwrap();
-        assert_eq!(request.metrics, [("n".to_owned(), "count()".to_owned())]);
+        assert_eq!(request.metrics, [("count".to_owned(), "count()".to_owned())]);
         assert_eq!((request.limit, request.levels.len()), (100, 0));
         let request = Request::read(&json!({"filter": " ", "having": null})).unwrap();
         assert_eq!((request.filter, request.having), (None, None));
@@ -340,7 +344,7 @@ mod tests {
     #[test]
     fn a_field_names_its_group() {
         let body = json!({"group_by": [{"field": "data.geo.lat"}, {"expr": "data.n + 1", "as": "m"}],
-                          "order_by": ["-n", "lat"]});
+                          "order_by": ["-count", "lat"]});
         let request = Request::read(&body).unwrap();
         assert_eq!(request.levels[0].name, "lat");
         let order = [Key { at: 2, descending: true }, Key { at: 0, descending: false }];
@@ -377,13 +381,15 @@ mod tests {
         ];
         assert_eq!(wrong(&body), expected.map(|(path, code)| (path.to_owned(), code)));
         assert_eq!(wrong(&json!([])), [(String::new(), "type_mismatch")]);
-        let many: Map<String, Value> = (0..33).map(|n| (format!("m{n}"), "count()".into())).collect();
+        let many: Map<String, Value> =
+            (0..33).map(|n| (format!("m{n}"), "count()".into())).collect();
         for (body, path) in [
             (json!({"metrics": many}), "/metrics"),
             (json!({"group_by": [{}, {}, {}, {}, {}]}), "/group_by"),
+            (json!({"group_by": [{"field": "data.count"}]}), "/metrics/count"),
             (json!({"limit": 10_001}), "/limit"),
             (json!({"limit": 1.5}), "/limit"),
-            (json!({"order_by": ["n", "n"]}), "/order_by"),
+            (json!({"order_by": ["count", "-count"]}), "/order_by"),
             (json!({"group_by": {"field": "id"}}), "/group_by"),
             (json!({"group_by": ["id"]}), "/group_by/0"),
             (json!({"group_by": [{"expr": "data.n"}]}), "/group_by/0/as"),

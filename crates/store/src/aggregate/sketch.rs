@@ -198,6 +198,6 @@ mod tests {
             assert_eq!(found.to_bits(), reversed.quantile(q).unwrap().to_bits());
         }
         assert_eq!((many.quantile(0.0), many.quantile(1.0)), (Some(-f64::MAX), Some(f64::MAX)));
-        assert!(many.is_approximate() && many.bytes() < 200_000);
+        assert!(many.is_approximate());
     }
 }

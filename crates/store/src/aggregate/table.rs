@@ -57,9 +57,18 @@ impl Table {
         Ok(())
     }
 
+    /// Whether all sums are as exact as promised.
+    pub(crate) fn is_sure(&self) -> bool {
+        let sure = |kept: &Accumulator| match kept {
+            Accumulator::Sum(sum) => sum.is_sure(),
+            _ => true,
+        };
+        self.groups.values().flatten().all(sure)
+    }
+
     fn begin(&mut self, keys: &[Option<Scalar>], slots: &[Slot]) -> Result<(), Error> {
         if self.groups.len() == MOST_GROUPS {
-            return Err(too_many(&format!("there are more than {MOST_GROUPS} groups")));
+            return Err(too_many_groups());
         }
         let kept: Vec<Accumulator> = slots.iter().map(|slot| Accumulator::new(slot.keep)).collect();
         let fixed = size_of_val(keys) + size_of_val(kept.as_slice()) + 64;
@@ -67,6 +76,11 @@ impl Table {
         self.groups.insert(keys.to_vec(), kept);
         Ok(())
     }
+}
+
+/// The refusal of more groups than are kept.
+pub(crate) fn too_many_groups() -> Error {
+    too_many(&format!("there are more than {MOST_GROUPS} groups"))
 }
 
 fn too_many(what: &str) -> Error {
@@ -106,8 +120,8 @@ impl Work {
         Ok(())
     }
 
-    /// Takes the values of records that match: of the levels, then of the arguments.
-    pub(crate) fn take_values(&mut self, rows: &[Vec<forebay_db::Value>]) -> Result<(), Error> {
+    /// Takes the values of records that match: the seq, then of the levels, then of the arguments.
+    pub(crate) fn take_values(&mut self, rows: &[forebay_db::Row]) -> Result<(), Error> {
         rows.iter().try_for_each(|row| self.take(&Seen::Values(row)))
     }
 
@@ -150,7 +164,8 @@ impl Seen<'_> {
                 expression.with_value(view, env, |val| shape.key(val))
             }
             Seen::Values(row) => {
-                let val = row.get(at).map_or(Val::Unknown, |v| val_of(v, level.expression.ty()));
+                let val =
+                    row.get(1 + at).map_or(Val::Unknown, |v| val_of(v, level.expression.ty()));
                 level.shape.key(&val)
             }
         }
@@ -162,15 +177,26 @@ impl Seen<'_> {
         argument: &Argument,
         take: impl FnOnce(&Val<'_>),
     ) {
-        let ty = argument.expression.ty();
         match self {
-            Seen::Record(view, env) => {
-                argument.expression.with_value(view, env, |val| take(&number(val, ty)));
-            }
+            Seen::Record(view, env) => argument.expression.with_value(view, env, take),
             Seen::Values(row) => {
-                let val = row.get(levels + at).map_or(Val::Unknown, |value| val_of(value, ty));
-                take(&val);
+                let value = row.get(1 + levels + at);
+                take(&value.map_or(Val::Unknown, |v| val_of(v, argument.expression.ty())));
             }
         }
+    }
+}
+
+/// An engine's value as one of an expression of this type.
+pub(crate) fn val_of<'v>(value: &'v forebay_db::Value, ty: &Type) -> Val<'v> {
+    use forebay_db::Value;
+    match (value, ty) {
+        (Value::Int(n), Type::Bool) => Val::Bool(*n != 0),
+        (Value::Int(micros), Type::Time) => Val::Time(*micros),
+        (Value::Int(n), Type::Double) => Val::Double(nearest(*n)),
+        (Value::Int(n), _) => Val::Int(*n),
+        (Value::Real(d), _) => Val::Double(*d),
+        (Value::Text(text), _) => Val::Text(text.as_str().into()),
+        (Value::Null(_) | Value::Blob(_), _) => Val::Unknown,
     }
 }
