@@ -13,6 +13,7 @@ mod level;
 mod metric;
 mod plan;
 mod question;
+mod reader;
 mod request;
 mod scalar;
 mod sketch;

@@ -1,8 +1,10 @@
 //! The body of an aggregate, read strictly: its members, not yet what its texts mean.
 
-use forebay_model::field::{nearest, push_pointer};
+use forebay_model::field::nearest;
 use forebay_model::{Error, FieldError};
 use serde_json::{Map, Value};
+
+use super::reader::{Reader, below};
 
 /// The most metrics.
 const MOST_METRICS: usize = 32;
@@ -13,7 +15,7 @@ const MOST_BOUNDS: usize = 100;
 /// Groups in an answer: without a word, and at most.
 const LIMIT: (usize, usize) = (100, 10_000);
 /// The most bytes of a name.
-const NAME_BYTES: usize = 64;
+const NAME_BYTES: usize = 255;
 
 const MEMBERS: &[&str] =
     &["filter", "q", "group_by", "metrics", "having", "order_by", "limit", "explain"];
@@ -86,64 +88,7 @@ impl Request {
     }
 }
 
-#[derive(Default)]
-struct Reader {
-    errors: Vec<FieldError>,
-}
-
 impl Reader {
-    fn refuse(&mut self, path: impl Into<String>, code: &'static str, message: impl Into<String>) {
-        self.errors.push(FieldError::new(path, code, message.into()));
-    }
-
-    fn only(&mut self, members: &Map<String, Value>, known: &[&'static str], at: &str) {
-        let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
-        // A few of them are what helps.
-        for name in unknown.take(10) {
-            let hint = nearest(name, known.iter().copied());
-            let hint = hint.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-            let message = format!("there is no such member here{hint}");
-            self.refuse(below(at, name), "unknown_member", message);
-        }
-    }
-
-    fn text(&mut self, value: Option<&Value>, path: &str) -> Option<String> {
-        match value {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) => Some(text.clone()),
-            Some(_) => {
-                self.refuse(path, "type_mismatch", "takes a string");
-                None
-            }
-        }
-    }
-
-    fn flag(&mut self, value: Option<&Value>, path: &str) -> bool {
-        match value {
-            None | Some(Value::Null) => false,
-            Some(Value::Bool(flag)) => *flag,
-            Some(_) => {
-                self.refuse(path, "type_mismatch", "takes true or false");
-                false
-            }
-        }
-    }
-
-    fn items<'v>(&mut self, value: Option<&'v Value>, path: &str, most: usize) -> &'v [Value] {
-        match value {
-            None | Some(Value::Null) => &[],
-            Some(Value::Array(items)) if items.len() <= most => items,
-            Some(Value::Array(_)) => {
-                self.refuse(path, "too_long", format!("has at most {most} items"));
-                &[]
-            }
-            Some(_) => {
-                self.refuse(path, "type_mismatch", "takes an array");
-                &[]
-            }
-        }
-    }
-
     fn limit(&mut self, value: Option<&Value>) -> usize {
         let (default, most) = LIMIT;
         let read = match value {
@@ -239,7 +184,7 @@ impl Reader {
         Some(bounds.to_vec())
     }
 
-    /// Names are written in `having` and `order_by`, where each must mean one thing.
+    /// Names stand in the answer, in `having` and `order_by`, where each must mean one thing.
     fn check_names(&mut self, levels: &[WantedLevel], metrics: &[(String, String)]) {
         for (at, level) in levels.iter().enumerate() {
             let path = format!("/group_by/{at}/as");
@@ -258,11 +203,9 @@ impl Reader {
     }
 
     fn check_name(&mut self, name: &str, path: String) {
-        if !is_name(name) {
-            let message = format!(
-                "a name is a letter or _, then up to {} more of a-z A-Z 0-9 _",
-                NAME_BYTES - 1
-            );
+        let good = !name.starts_with('-') && !name.chars().any(char::is_control);
+        if !good || !(1..=NAME_BYTES).contains(&name.len()) {
+            let message = format!("a name has 1 to {NAME_BYTES} bytes and does not begin with -");
             self.refuse(path, "name_invalid", message);
         }
     }
@@ -302,24 +245,13 @@ impl Reader {
 }
 
 impl Source {
-    /// The last name of a field's path.
+    /// The last name of a field's path, where it is one that `having` can speak of.
     fn name(&self) -> Option<String> {
         let Source::Field(path) = self else { return None };
-        path.rsplit('.').next().filter(|name| is_name(name)).map(str::to_owned)
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        let is_name = |name: &&str| !name.is_empty() && name.chars().all(good);
+        path.rsplit('.').next().filter(is_name).map(str::to_owned)
     }
-}
-
-fn is_name(name: &str) -> bool {
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    (1..=NAME_BYTES).contains(&name.len())
-        && name.chars().all(good)
-        && !name.starts_with(|c: char| c.is_ascii_digit())
-}
-
-fn below(at: &str, name: &str) -> String {
-    let mut path = at.to_owned();
-    push_pointer(&mut path, name);
-    path
 }
 
 #[cfg(test)]
@@ -355,7 +287,7 @@ mod tests {
     fn every_mistake_is_told_with_its_place() {
         let body = json!({
             "filtr": "x", "filter": 1, "q": "disk", "limit": 0, "explain": 1, "having": [],
-            "metrics": {"a b": "count()", "region": "count()", "x": 1},
+            "metrics": {"-a": "count()", "region": "count()", "x": 1},
             "group_by": [
                 {"as": "region", "field": "data.region", "feild": 1},
                 {"as": "region", "field": "data.a", "expr": "1"},
@@ -370,7 +302,7 @@ mod tests {
             ("/group_by/2/zone", "invalid"),
             ("/group_by/3/ranges", "too_short"),
             ("/metrics/x", "type_mismatch"),
-            ("/metrics/a b", "name_invalid"),
+            ("/metrics/-a", "name_invalid"),
             ("/metrics/region", "name_taken"),
             ("/order_by/0", "unknown_name"),
             ("/order_by/1", "type_mismatch"),
