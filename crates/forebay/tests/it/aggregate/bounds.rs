@@ -1,11 +1,44 @@
 //! Aggregates that are wrong or too much, and those that run while records come in.
 
-use crate::support::both;
+use reqwest::Method;
+use serde_json::json;
+
+use crate::aggregate::server;
+use crate::support::{Engine, both};
 
 both! {
     what_is_wrong_is_told_with_its_place
     what_is_too_much_is_refused
     an_answer_is_as_of_one_position
+}
+
+/// PostgreSQL goes on with a statement whose client is gone; a table that is locked shows it.
+#[tokio::test]
+async fn a_client_that_leaves_ends_its_question() {
+    let s = server(Engine::Postgres, &[json!({"data": {"n": 1}})]).await;
+    let url = s.database.as_deref().unwrap();
+    let connect = async || {
+        let (client, connection) =
+            tokio_postgres::connect(url, tokio_postgres::NoTls).await.unwrap();
+        tokio::spawn(connection);
+        client
+    };
+    let (locking, watching) = (connect().await, connect().await);
+    locking.batch_execute("BEGIN; LOCK TABLE s1 IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let waiting = async || {
+        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
+                   AND wait_event_type = 'Lock'";
+        watching.query_one(sql, &[]).await.unwrap().get::<_, i64>(0)
+    };
+    let body = json!({"metrics": {"sum": "sum(data.n)"}});
+    let request = s.request(Method::POST, "/v1/streams/calls/aggregate").json(&body);
+    let asking = tokio::spawn(async move { request.send().await.map(|r| r.status()) });
+    while waiting().await == 0 {}
+    asking.abort();
+    while waiting().await > 0 {}
+    locking.batch_execute("ROLLBACK").await.unwrap();
+    let answer = s.post("/v1/streams/calls/aggregate", body).await.expect(200);
+    assert_eq!(answer["groups"][0]["values"]["sum"], 1);
 }
 
 mod scenario {
