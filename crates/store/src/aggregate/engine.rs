@@ -27,30 +27,36 @@ const MOST_PARTS: usize = 200_000;
 /// Beyond this a sum of doubles might not be finite on its way.
 const LARGEST: f64 = 1e300;
 
-/// Asks the engine; false when it cannot give an answer as exact as promised.
+/// The engine's groups, each a part of one of ours.
+pub(crate) struct Parts {
+    steps: Vec<Option<Steps>>,
+    groups: Vec<Group>,
+}
+
+/// Asks the engine; nothing when it cannot give an answer as exact as promised.
 pub(crate) async fn ask(
     conn: &mut Conn,
     stream: &Stream,
-    work: &mut Work,
+    question: &Question,
     here: Span,
-) -> Result<bool, Error> {
-    let Some(steps) = steps(conn, stream, &work.question).await? else { return Ok(false) };
-    let keys = work.question.levels.iter().zip(&steps).map(|(level, steps)| {
+) -> Result<Option<Parts>, Error> {
+    let Some(steps) = steps(conn, stream, question).await? else { return Ok(None) };
+    let keys = question.levels.iter().zip(&steps).map(|(level, steps)| {
         let steps = steps.map(|steps| (steps.shift, steps.step));
         plan::place(level, stream).and_then(|place| plan::key(level, place, steps))
     });
-    let Some(keys) = keys.collect::<Option<Vec<Key>>>() else { return Ok(false) };
-    let mut parts = Vec::with_capacity(work.question.slots.len());
-    for slot in &work.question.slots {
-        let Some(part) = part(conn, stream, (&work.question, *slot), here).await? else {
-            return Ok(false);
+    let Some(keys) = keys.collect::<Option<Vec<Key>>>() else { return Ok(None) };
+    let mut parts = Vec::with_capacity(question.slots.len());
+    for slot in &question.slots {
+        let Some(part) = part(conn, stream, (question, *slot), here).await? else {
+            return Ok(None);
         };
         parts.push(part);
     }
     let stepped = steps.iter().any(Option::is_some);
     let most = if stepped { MOST_PARTS } else { MOST_GROUPS };
     let grouping = Grouping {
-        condition: work.question.asked.condition(),
+        condition: question.asked.condition(),
         up_to: here.last_seq,
         keys: &keys,
         parts: &parts,
@@ -58,10 +64,15 @@ pub(crate) async fn ask(
     };
     let groups = group(conn, stream.number, &grouping).await?;
     if groups.len() > most {
-        return if stepped { Ok(false) } else { Err(too_many_groups()) };
+        return if stepped { Ok(None) } else { Err(too_many_groups()) };
     }
-    for group in groups {
-        merge(work, &steps, &group)?;
+    Ok(Some(Parts { steps, groups }))
+}
+
+/// Puts the engine's groups together; false when their sums are not as exact as promised.
+pub(crate) fn take(work: &mut Work, parts: &Parts) -> Result<bool, Error> {
+    for group in &parts.groups {
+        merge(work, &parts.steps, group)?;
     }
     Ok(work.table.is_sure())
 }

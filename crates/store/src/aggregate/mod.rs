@@ -22,10 +22,10 @@ mod table;
 mod walk;
 
 use forebay_db::Look;
+use forebay_db::log::read::Span;
 use forebay_model::Error;
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
-use serde_json::Value;
 
 use crate::Store;
 use crate::controllers::records::positions;
@@ -49,30 +49,42 @@ pub(crate) async fn answer(
     let _turn = store.inner.aggregates.acquire().await.map_err(Error::internal)?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let here = positions(&mut conn, stream).await?;
-    let mut plan = plan::choose(&question, stream);
     if !question.asked.is_exact() {
         not_too_broad(&mut conn, stream.number, &question.asked, here.last_seq).await?;
     }
-    let mut work = Box::new(Work::new(question)?);
-    if plan == Plan::Sql && !engine::ask(&mut conn, stream, &mut work, here).await? {
-        work.begin_anew()?;
-        plan = plan::columns(&work.question, stream).map_or(Plan::Records, Plan::Columns);
-    }
     drop(conn);
-    work = match &plan {
-        Plan::Sql => work,
-        Plan::Columns(places) => walk::along_values(store, stream, places, work, here).await?,
-        Plan::Records => walk::along_records(store, stream, work, here).await?,
-    };
+    let work = Box::new(Work::new(question)?);
+    let (work, plan) = run(store, stream, work, here).await?;
     let explained = work.question.explain.then(|| plan::explained(&plan, &work.question, stream));
-    write(work, here.last_seq, explained).await
+    let write = move |work: &mut Work| answer::write(work, here.last_seq, explained.as_ref());
+    Ok(walk::apart(work, move |work| Ok(write(work))).await?.1)
 }
 
-/// Writes the answer on a thread of its own: there may be many groups to order.
-async fn write(work: Box<Work>, as_of_seq: i64, explained: Option<Value>) -> Result<String, Error> {
-    let mut work = work;
-    let written = tokio::task::spawn_blocking(move || {
-        answer::write(&mut work, as_of_seq, explained.as_ref())
-    });
-    written.await.map_err(Error::internal)
+/// Fills the table by the first plan that can; says which it was.
+async fn run(
+    store: &Store,
+    stream: &Stream,
+    mut work: Box<Work>,
+    here: Span,
+) -> Result<(Box<Work>, Plan), Error> {
+    let mut plan = plan::choose(&work.question, stream);
+    if plan == Plan::Sql {
+        let mut conn = store.inner.db.reader(Look::Scan).await?;
+        let asked = engine::ask(&mut conn, stream, &work.question, here).await?;
+        drop(conn);
+        if let Some(parts) = asked {
+            let is_sure;
+            (work, is_sure) = walk::apart(work, move |work| engine::take(work, &parts)).await?;
+            if is_sure {
+                return Ok((work, plan));
+            }
+            work.begin_anew()?;
+        }
+        plan = plan::columns(&work.question, stream).map_or(Plan::Records, Plan::Columns);
+    }
+    work = match &plan {
+        Plan::Columns(places) => walk::along_values(store, stream, places, work, here).await?,
+        _ => walk::along_records(store, stream, work, here).await?,
+    };
+    Ok((work, plan))
 }

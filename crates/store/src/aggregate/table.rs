@@ -200,3 +200,49 @@ pub(crate) fn val_of<'v>(value: &'v forebay_db::Value, ty: &Type) -> Val<'v> {
         (Value::Null(_) | Value::Blob(_), _) => Val::Unknown,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::accumulate::Keep;
+    use super::*;
+
+    fn fill(keep: Keep, groups: i64, each: i64) -> Result<Table, Error> {
+        let slots = [Slot { keep, argument: Some(0) }];
+        let mut table = Table::default();
+        for group in 0..groups {
+            let keys = [Some(Scalar::Int(group.into()))];
+            table.update(&keys, &slots, |kept| {
+                (0..each).for_each(|n| kept.iter_mut().for_each(|kept| kept.take(&Val::Int(n))));
+            })?;
+        }
+        Ok(table)
+    }
+
+    #[test]
+    fn groups_are_bounded_and_what_they_hold_is_known() {
+        assert_eq!(fill(Keep::Count, 100_000, 1).unwrap().groups.len(), MOST_GROUPS);
+        let refused = fill(Keep::Count, 100_001, 1);
+        assert_eq!(refused.err().map(|e| e.code), Some(Code::TooManyGroups));
+        let held = fill(Keep::Sketch, 100, 512).unwrap().bytes;
+        assert!((400_000..500_000).contains(&held), "{held}");
+    }
+
+    #[test]
+    fn groups_are_bounded_by_what_they_hold() {
+        let slots = [Slot { keep: Keep::Greatest, argument: Some(0) }];
+        let mut table = Table::default();
+        let long = "x".repeat(1 << 20);
+        let filled = (0..300).try_for_each(|group| {
+            let keys = [Some(Scalar::Int(group))];
+            table.update(&keys, &slots, |kept| kept[0].take(&Val::Text(long.as_str().into())))
+        });
+        assert_eq!(filled.unwrap_err().code, Code::TooManyGroups);
+        // What is replaced is not held any more.
+        let mut table = Table::default();
+        for n in 0..300 {
+            let text = format!("{n:03}{long}");
+            table.update(&[], &slots, |kept| kept[0].take(&Val::Text(text.into()))).unwrap();
+        }
+        assert!(table.bytes < 2 << 20);
+    }
+}

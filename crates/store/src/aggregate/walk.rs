@@ -69,7 +69,7 @@ pub(crate) async fn along_values(
         drop(conn);
         let last = rows.last_mut().and_then(|row| row.first().cloned());
         walk.advance(window, rows.len(), last.map(forebay_db::Value::int).transpose()?);
-        work = apart(work, move |work| work.take_values(&rows)).await?;
+        (work, ()) = apart(work, move |work| work.take_values(&rows)).await?;
     }
     Ok(work)
 }
@@ -90,7 +90,7 @@ pub(crate) async fn along_records(
         drop(conn);
         walk.advance(window, found.len(), found.last().map(|record| record.seq));
         walk.limit = limit(&found).unwrap_or(walk.limit);
-        work = apart(work, move |work| work.take_records(&found)).await?;
+        (work, ()) = apart(work, move |work| work.take_records(&found)).await?;
     }
     Ok(work)
 }
@@ -103,10 +103,10 @@ fn limit(found: &[Record]) -> Option<i64> {
 }
 
 /// Runs on a thread for long computations, so that others are served meanwhile.
-pub(crate) async fn apart(
+pub(crate) async fn apart<T: Send + 'static>(
     mut work: Box<Work>,
-    run: impl FnOnce(&mut Work) -> Result<(), Error> + Send + 'static,
-) -> Result<Box<Work>, Error> {
-    let ran = tokio::task::spawn_blocking(move || run(&mut work).map(|()| work));
+    run: impl FnOnce(&mut Work) -> Result<T, Error> + Send + 'static,
+) -> Result<(Box<Work>, T), Error> {
+    let ran = tokio::task::spawn_blocking(move || run(&mut work).map(|done| (work, done)));
     ran.await.map_err(Error::internal)?
 }
