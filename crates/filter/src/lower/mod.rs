@@ -10,7 +10,7 @@ pub mod sql;
 use forebay_model::stream::Column;
 
 use crate::ast::Operator;
-use crate::compile::Filter;
+use crate::compile::{Expression, Filter};
 use crate::eval::{Env, constant, holds};
 use crate::node::{Kind, Node, TextTest};
 use crate::scope::Part;
@@ -143,6 +143,28 @@ pub fn lower(filter: &Filter, columns: &[Column], env: &Env<'_>) -> Lowered {
     out.exact = condition.is_some() && out.evaluated.is_empty();
     out.condition = condition.unwrap_or(Condition::All);
     out
+}
+
+/// The place of an expression that is nothing but a part of the record which engines hold.
+pub fn place(expression: &Expression, columns: &[Column]) -> Option<Place> {
+    match (&expression.root.kind, expression.field()) {
+        (Kind::Part(part), _) => Some(of_part(*part).0),
+        (_, Some(path)) => {
+            let column = columns.iter().find(|c| c.path.segments() == path && c.is_ready())?;
+            Some(Place::Column(column.number))
+        }
+        _ => None,
+    }
+}
+
+fn of_part(part: Part) -> (Place, Stored) {
+    match part {
+        Part::Id => (Place::Id, Stored::Text),
+        Part::Seq => (Place::Seq, Stored::Int),
+        Part::Version => (Place::Version, Stored::Int),
+        Part::Time => (Place::Time, Stored::Time),
+        Part::ReceivedAt => (Place::ReceivedAt, Stored::Time),
+    }
 }
 
 struct Lowering<'l> {
@@ -281,13 +303,7 @@ impl Lowering<'_> {
     fn place(&mut self, node: &Node) -> Option<(Place, Stored)> {
         match &node.kind {
             Kind::Data(slot) => self.column_of(*slot, true),
-            Kind::Part(part) => Some(match part {
-                Part::Id => (Place::Id, Stored::Text),
-                Part::Seq => (Place::Seq, Stored::Int),
-                Part::Version => (Place::Version, Stored::Int),
-                Part::Time => (Place::Time, Stored::Time),
-                Part::ReceivedAt => (Place::ReceivedAt, Stored::Time),
-            }),
+            Kind::Part(part) => Some(of_part(*part)),
             _ => None,
         }
     }
