@@ -33,10 +33,10 @@ pub(crate) struct QueryArgs {
     #[arg(long)]
     count: bool,
     /// Group by a field: data.region; by time: time/1d, time/1h@Europe/Berlin; by ranges: data.mag[0,3,5].
-    #[arg(long, value_name = "FIELD")]
+    #[arg(long, value_name = "FIELD", num_args = 1..)]
     group_by: Vec<String>,
     /// What a group comes to: 'n=count()', 'p95=percentile(data.ms, 0.95)'.
-    #[arg(long, value_name = "NAME=METRIC")]
+    #[arg(long, value_name = "NAME=METRIC", num_args = 1..)]
     metrics: Vec<String>,
     /// Only groups that match: 'n > 5'.
     #[arg(long)]
@@ -222,7 +222,9 @@ fn group(text: &str) -> Value {
         let short = field.strip_prefix("data.").unwrap_or(field);
         name.unwrap_or(short).to_owned()
     };
-    if let Some((field, ranges)) = rest.strip_suffix(']').and_then(|rest| rest.split_once('[')) {
+    // `data["odd name"]` ends in a bracket too.
+    let ranges = rest.strip_suffix(']').and_then(|rest| rest.rsplit_once('['));
+    if let Some((field, ranges)) = ranges.filter(|(_, ranges)| !ranges.starts_with(['"', '\''])) {
         let bounds = ranges.split(',').map(str::trim);
         let bounds: Vec<Value> =
             bounds.map(|b| serde_json::from_str(b).unwrap_or_else(|_| b.into())).collect();
@@ -300,6 +302,11 @@ mod tests {
             group("data.mag[0, 3.5]"),
             json!({"as": "mag", "field": "data.mag", "ranges": [0, 3.5]})
         );
+        assert_eq!(
+            group("who=data[\"odd name\"]"),
+            json!({"as": "who", "field": "data[\"odd name\"]"})
+        );
+        assert_eq!(group("data[\"n\"][1]")["ranges"], json!([1]));
         assert_eq!(metric("n=count()"), ("n".into(), json!("count()")));
         assert_eq!(metric("max(data.a)"), ("max(data.a)".into(), json!("max(data.a)")));
     }
