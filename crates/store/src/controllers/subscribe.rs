@@ -107,7 +107,10 @@ async fn over_socket(mut socket: WebSocket, mut follower: Follower, _seat: Seat)
 }
 
 /// Reads `?after=` or `Last-Event-ID`: `<seq>` or `<epoch>-<seq>`.
-fn read_after(params: &Params, headers: &HeaderMap) -> Result<Option<(Option<i64>, i64)>, Error> {
+pub(crate) fn read_after(
+    params: &Params,
+    headers: &HeaderMap,
+) -> Result<Option<(Option<i64>, i64)>, Error> {
     let resumed = headers.get("last-event-id").and_then(|v| v.to_str().ok());
     let Some(text) = resumed.or(params.get("after")) else { return Ok(None) };
     let expected = || bad("after", "<seq> or <epoch>-<seq>");
