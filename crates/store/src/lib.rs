@@ -6,6 +6,8 @@ pub mod catalog;
 pub mod config;
 mod controllers;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 mod query;
 mod sql;
 mod tasks;
