@@ -2,18 +2,29 @@
 //! handler that answers the same bytes, in the same run.
 //!
 //! `cargo build --release && cargo run --release -p forebay-bench` (needs `wrk`; `DATABASE_URL`
-//! chooses the engine as everywhere). The figures are the server process's own time (user and
-//! system), so that a busy machine changes them less than it changes a rate.
+//! chooses the engine as everywhere). The figures are the server's own time (user and system; with
+//! PostgreSQL its sessions' too), so that a busy machine changes them less than it changes a rate.
+
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_truncation,
+    reason = "figures are rounded"
+)]
 
 mod bare;
+mod events;
+mod raw;
+mod server;
 
 use std::fmt::Write as _;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::Write as _;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::{Value, json};
+use serde_json::json;
+use server::{Server, sessions_micros};
 
 const KEY: &str = "bench";
 const SECONDS: &str = "5s";
@@ -40,8 +51,10 @@ async fn main() -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("forebay");
     let data = tempfile::tempdir()?;
     let server = Server::forebay(&binary, data.path())?;
-    prepare(&server).await?;
     let mut table = String::new();
+    let ready = server.ready_after.as_secs_f64() * 1000.0;
+    writeln!(table, "ready after {ready:.0} ms, {:.1} MiB when idle", server.memory_mib()?)?;
+    prepare(&server).await?;
     writeln!(
         table,
         "{:24}{:>12}{:>14}{:>14}{:>10}",
@@ -57,6 +70,12 @@ async fn main() -> Result<()> {
         let rate = rate * case.records as f64;
         let ratio = cost / bare_cost;
         writeln!(table, "{:24}{rate:>12.0}{cost:>14.2}{bare_cost:>14.2}{ratio:>10.2}", case.name)?;
+    }
+    let (rate, cost) = events::deliver(&server).await?;
+    writeln!(table, "{:24}{rate:>12.0}{cost:>14.2}", "SSE event, 64 readers")?;
+    writeln!(table, "{:24}{:>12.1} MiB afterwards", "memory", server.memory_mib()?)?;
+    for (name, cost) in raw::sqlite(data.path())? {
+        writeln!(table, "{name:24}{:>12}{cost:>14.2}", "")?;
     }
     std::io::stdout().write_all(table.as_bytes())?;
     Ok(())
@@ -100,6 +119,13 @@ fn cases() -> Vec<Case> {
             body: None,
             records: 1,
         },
+        Case {
+            name: "list 20 by an index",
+            connections: "16",
+            path: "/v1/streams/bench/records?limit=20&filter=data.kind%20%3D%3D%20100",
+            body: None,
+            records: 1,
+        },
     ]
 }
 
@@ -113,11 +139,21 @@ async fn prepare(server: &Server) -> Result<()> {
         "region": indexed("string"), "kind": indexed("integer"), "ms": {"type": "number"}}});
     let made = client.put(&stream).bearer_auth(KEY).json(&json!({"schema": schema})).send().await?;
     ensure!(made.status().is_success(), "{}", made.text().await?);
-    let first = json!({"id": "first", "data": {"region": "eu", "kind": 1, "ms": 1.5}});
+    let mut records = vec![json!({"id": "first", "data": {"region": "eu", "kind": 1, "ms": 1.5}})];
+    // What the list finds: forty among thousands of others.
+    records
+        .extend((0..40).map(|n| json!({"data": {"region": "eu", "kind": 100, "ms": 1.5, "n": n}})));
     let path = format!("{stream}/records?envelope=true");
-    let made = client.post(path).bearer_auth(KEY).json(&first).send().await?;
+    let made = client.post(path).bearer_auth(KEY).json(&records).send().await?;
     ensure!(made.status().is_success(), "{}", made.text().await?);
     Ok(())
+}
+
+/// The PostgreSQL database that is measured, where it is one.
+fn database() -> Option<String> {
+    #[allow(clippy::disallowed_methods, reason = "the server reads the same variable")]
+    let url = std::env::var("DATABASE_URL").ok()?;
+    url.starts_with("postgres").then(|| url.rsplit('/').next().unwrap_or_default().to_owned())
 }
 
 /// How long an answer of this case is.
@@ -147,71 +183,17 @@ fn measure(server: &Server, case: &Case, scratch: &Path) -> Result<(f64, f64)> {
     }
     lua.push_str("done = function(s, l, r) io.write(string.format(\"RESULT %d %d %d\\n\", s.requests, s.duration, s.errors.status)) end\n");
     std::fs::write(&script, lua)?;
-    let before = server.cpu_micros()?;
+    let database = database();
+    let before = server.cpu_micros()? + sessions_micros(database.as_deref());
     let url = format!("http://{}{}", server.address, case.path);
     let mut wrk = Command::new("wrk");
     wrk.args(["-t1", "-c", case.connections, "-d", SECONDS, "-s"]).arg(&script).arg(url);
     let output = wrk.output().context("wrk is needed: apt-get install wrk")?;
-    let after = server.cpu_micros()?;
+    let after = server.cpu_micros()? + sessions_micros(database.as_deref());
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|l| l.strip_prefix("RESULT ")).context("wrk said nothing")?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [requests, micros, errors] = numbers[..] else { anyhow::bail!("wrk said {line}") };
     ensure!(errors == 0.0, "{errors} requests failed");
     Ok((requests / micros * 1e6, (after - before) / requests))
-}
-
-/// A server of its own process.
-struct Server {
-    child: Child,
-    address: String,
-}
-
-impl Server {
-    fn forebay(binary: &Path, data: &Path) -> Result<Server> {
-        let mut command = Command::new(binary);
-        command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        command.arg("--data").arg(data).env("API_KEY", KEY).env("LOG_LEVEL", "INFO");
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
-        wait_for(&mut child, "\"ready\"")?;
-        let run: Value = serde_json::from_slice(&std::fs::read(data.join("run.json"))?)?;
-        let address = run["listen"].as_str().context("no address")?.to_owned();
-        Ok(Server { child, address })
-    }
-
-    fn bare(answer: usize) -> Result<Server> {
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["bare", &answer.to_string()]);
-        let mut child = command.stdout(Stdio::piped()).spawn()?;
-        let line = wait_for(&mut child, "127.0.0.1:")?;
-        Ok(Server { child, address: line.trim().to_owned() })
-    }
-
-    /// User and system time of the process so far.
-    fn cpu_micros(&self) -> Result<f64> {
-        let path = PathBuf::from(format!("/proc/{}/stat", self.child.id()));
-        let text = std::fs::read_to_string(path)?;
-        let (_, fields) = text.rsplit_once(") ").context("no stat")?;
-        let ticks = fields.split(' ').skip(11).take(2).map(str::parse::<f64>);
-        let ticks: f64 = ticks.collect::<Result<Vec<_>, _>>()?.iter().sum();
-        // A tick is a hundredth of a second on every Linux that we know.
-        Ok(ticks * 10_000.0)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-/// Reads the server's lines up to one that holds a text, and drops the rest as they come.
-fn wait_for(child: &mut Child, text: &str) -> Result<String> {
-    let out = child.stdout.take().context("no stdout")?;
-    let mut lines = BufReader::new(out).lines();
-    let found = lines.by_ref().map_while(Result::ok).find(|line| line.contains(text));
-    std::thread::spawn(move || lines.for_each(drop));
-    found.context("the server ended")
 }

@@ -10,6 +10,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::conn::Insert;
 use crate::dialect::Dialect;
@@ -37,12 +38,14 @@ pub struct PgSettings {
 #[derive(Clone)]
 pub struct PgPool {
     pool: Pool,
+    tls: MakeRustlsConnect,
     statement_timeout: Duration,
 }
 
 /// One session out of the pool.
 pub struct PgConn {
     session: Option<Object>,
+    tls: MakeRustlsConnect,
     statement_timeout: Duration,
 }
 
@@ -54,16 +57,16 @@ impl PgPool {
         config.connect_timeout(settings.connect_timeout);
         config.application_name("forebay");
         config.keepalives_idle(Duration::from_secs(30));
-        let tls = tokio_postgres_rustls::MakeRustlsConnect::new(tls_config(settings)?);
+        let tls = MakeRustlsConnect::new(tls_config(settings)?);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let pool = Pool::builder(Manager::from_config(config, tls, recycling))
+        let pool = Pool::builder(Manager::from_config(config, tls.clone(), recycling))
             .max_size(settings.pool.max(2))
             .wait_timeout(Some(settings.pool_timeout))
             .create_timeout(Some(settings.connect_timeout))
             .runtime(deadpool_postgres::Runtime::Tokio1)
             .build()
             .map_err(|e| DbError::Unfit(e.to_string()))?;
-        Ok(PgPool { pool, statement_timeout: settings.statement_timeout })
+        Ok(PgPool { pool, tls, statement_timeout: settings.statement_timeout })
     }
 
     /// Takes a session.
@@ -78,7 +81,8 @@ impl PgPool {
             other => DbError::Unavailable(other.to_string()),
         })?;
         metrics::histogram!("forebay_pool_wait_seconds").record(asked.elapsed());
-        Ok(PgConn { session: Some(session), statement_timeout: self.statement_timeout })
+        let (tls, statement_timeout) = (self.tls.clone(), self.statement_timeout);
+        Ok(PgConn { session: Some(session), tls, statement_timeout })
     }
 }
 
@@ -116,6 +120,34 @@ async fn timed<T>(
     }
 }
 
+/// A session while it answers a question. When nobody waits for the answer any more, because a
+/// client has left, it is told to stop: the next who takes it would wait for the answer else.
+struct Asked {
+    session: Option<Object>,
+    tls: MakeRustlsConnect,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(session) = self.session.take() {
+            stop(session, &self.tls);
+        }
+    }
+}
+
+/// Ends what a session is doing, and gives the session up.
+fn stop(session: Object, tls: &MakeRustlsConnect) {
+    let (token, tls) = (session.cancel_token(), tls.clone());
+    drop(Object::take(session));
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(async move {
+            if let Err(error) = token.cancel_query(tls).await {
+                tracing::debug!(%error, "a statement was not stopped; it ends by itself");
+            }
+        });
+    }
+}
+
 impl PgConn {
     fn session(&self) -> Result<&Object, DbError> {
         self.session.as_ref().ok_or_else(|| DbError::Unavailable("the session was lost".into()))
@@ -133,7 +165,9 @@ impl PgConn {
         match answer {
             Ok(answer) => Ok(answer),
             Err(Trouble::Late) => {
-                self.discard();
+                if let Some(session) = self.session.take() {
+                    stop(session, &self.tls);
+                }
                 Err(DbError::Timeout("the statement took too long".to_owned()))
             }
             Err(Trouble::Refused(error)) => {
@@ -162,8 +196,13 @@ impl PgConn {
     pub(crate) async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
         let typed: Vec<(&(dyn ToSql + Sync), Type)> =
             params.iter().map(|value| (bind(value), type_of(value.kind()))).collect();
-        let asked = self.session()?.query_typed(sql, &typed);
-        let answer = timed(self.statement_timeout, asked).await;
+        self.session()?;
+        let mut asked = Asked { session: self.session.take(), tls: self.tls.clone() };
+        let answer = match &asked.session {
+            Some(session) => timed(self.statement_timeout, session.query_typed(sql, &typed)).await,
+            None => Err(Trouble::Late),
+        };
+        self.session = asked.session.take();
         self.settle(answer)?.iter().map(read_row).collect()
     }
 

@@ -1,6 +1,7 @@
 //! SQLite: one file, one writing connection, a pool of reading ones.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::config::DbConfig;
@@ -87,6 +88,23 @@ impl Drop for SqliteConn {
     }
 }
 
+/// Who waits for an answer. When nobody does any more, because a client has left, the statement
+/// is interrupted: it would hold a thread until its end.
+struct Asked {
+    left: Arc<AtomicBool>,
+    /// Nothing once the answer has come.
+    interrupt: Option<rusqlite::InterruptHandle>,
+}
+
+impl Drop for Asked {
+    fn drop(&mut self) {
+        if let Some(interrupt) = &self.interrupt {
+            self.left.store(true, Ordering::SeqCst);
+            interrupt.interrupt();
+        }
+    }
+}
+
 impl SqliteConn {
     fn get(&self) -> Result<&Connection, DbError> {
         self.conn.as_ref().ok_or_else(|| DbError::Internal("a cancelled connection".into()))
@@ -99,11 +117,17 @@ impl SqliteConn {
         let conn = self.conn.take();
         let conn = conn.ok_or_else(|| DbError::Internal("a cancelled connection".into()))?;
         let (sql, params) = (sql.to_owned(), params.to_vec());
+        let left = Arc::new(AtomicBool::new(false));
+        let interrupt = Some(conn.get_interrupt_handle());
+        let mut asked = Asked { left: left.clone(), interrupt };
         let ran = tokio::task::spawn_blocking(move || {
-            let rows = query(&conn, &sql, &params);
+            let gone = || DbError::Internal("a cancelled connection".into());
+            let has_left = left.load(Ordering::SeqCst);
+            let rows = if has_left { Err(gone()) } else { query(&conn, &sql, &params) };
             (conn, rows)
         });
         let (conn, rows) = ran.await.map_err(|e| DbError::Internal(e.to_string()))?;
+        asked.interrupt = None;
         self.conn = Some(conn);
         rows
     }
@@ -155,5 +179,27 @@ impl ToSql for Value {
             Value::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
             Value::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The end of the test waits for the thread: it would never come.
+    #[tokio::test]
+    async fn a_statement_ends_when_nobody_waits_for_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let pool = SqlitePool::new(&folder.path().join("test.db"), 1, 1 << 20);
+        pool.writer().unwrap();
+        let endless = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) \
+                       SELECT count(*) FROM n";
+        let mut conn = pool.reader(false).await.unwrap();
+        let asked = conn.query(endless, &[]);
+        let moment = std::time::Duration::from_millis(50);
+        assert!(tokio::time::timeout(moment, asked).await.is_err());
+        drop(conn);
+        let mut next = pool.reader(false).await.unwrap();
+        assert_eq!(next.query("SELECT 1", &[]).await.unwrap(), [vec![Value::Int(1)]]);
     }
 }

@@ -1,6 +1,5 @@
 //! Resolves names and types: what is left can be evaluated without another question.
 
-use crate::MAX_LIST;
 use crate::arithmetic;
 use crate::ast::{Expr, Kind as Ast, Literal, Operator};
 use crate::fields::Paths;
@@ -11,6 +10,7 @@ use crate::scope::Scope;
 use crate::span::Span;
 use crate::types::{Shape, Type};
 use crate::value::Const;
+use crate::{MAX_LIST, MAX_PATTERNS};
 
 /// A checked part: what it does, its type, and what the schema says below it.
 pub(crate) struct Checked<'s> {
@@ -25,12 +25,21 @@ pub(crate) struct Checker<'s> {
     pub(crate) paths: Paths,
     /// Of `exists` and `all`, the innermost last.
     pub(crate) variables: Vec<(String, Type, Shape<'s>)>,
+    /// What its patterns may still take.
+    pub(crate) pattern_bytes: usize,
     pub(crate) mistakes: Vec<Mistake>,
 }
 
 impl<'s> Checker<'s> {
     pub(crate) fn new(source: &'s str, scope: Scope<'s>) -> Self {
-        Checker { source, scope, paths: Paths::new(), variables: Vec::new(), mistakes: Vec::new() }
+        Checker {
+            source,
+            scope,
+            paths: Paths::new(),
+            variables: Vec::new(),
+            pattern_bytes: MAX_PATTERNS,
+            mistakes: Vec::new(),
+        }
     }
 
     pub(crate) fn root(&mut self, expr: &Expr) -> (Node, Type) {
@@ -235,33 +244,33 @@ impl<'s> Checker<'s> {
                 format!("a list has at most {MAX_LIST} elements"),
             );
         }
-        let mut constants = Vec::with_capacity(items.len());
-        let mut asked = Vec::new();
+        let mut nodes = Vec::with_capacity(items.len());
         for item in items {
             let checked = self.check(item);
             if !value.ty.compares(&checked.ty) {
                 let message = self.incomparable((left, &value.ty), (item, &checked.ty));
                 self.complain("type_mismatch", item.span, message);
             }
-            match checked.node.kind {
-                Kind::Const(constant) => constants.push(constant),
-                _ => {
-                    let sides = Box::new([value.node.clone(), checked.node]);
-                    asked.push(Node::new(Kind::Compare(Operator::Equal, sides), item.span));
-                }
-            }
+            nodes.push(checked.node);
         }
-        let node = Node::new(Kind::Among(Box::new(value.node), constants), span);
-        if asked.is_empty() {
-            return Checked { node, ty: Type::Bool, shape: Shape::OPEN };
-        }
-        asked.push(node);
-        plain(Kind::Or(asked), Type::Bool, span)
+        let constants: Option<Vec<Const>> = nodes.iter().map(as_constant).collect();
+        let kind = match constants {
+            Some(constants) => Kind::Among(Box::new(value.node), constants),
+            None => Kind::OneOf(std::iter::once(value.node).chain(nodes).collect()),
+        };
+        plain(kind, Type::Bool, span)
     }
 }
 
 pub(crate) fn plain<'s>(kind: Kind, ty: Type, span: Span) -> Checked<'s> {
     Checked { node: Node::new(kind, span), ty, shape: Shape::OPEN }
+}
+
+fn as_constant(node: &Node) -> Option<Const> {
+    match &node.kind {
+        Kind::Const(constant) => Some(constant.clone()),
+        _ => None,
+    }
 }
 
 fn constant(literal: &Literal) -> Const {

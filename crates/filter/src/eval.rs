@@ -1,5 +1,8 @@
 //! The evaluator: what a text means. Three-valued (Kleene), total, bounded.
 
+mod calls;
+mod lists;
+
 use std::borrow::Cow;
 use std::cmp::Ordering;
 
@@ -12,14 +15,10 @@ use crate::arithmetic;
 use crate::ast::Operator;
 use crate::compile::Expression;
 use crate::fields::{Field, Slots};
-use crate::node::{Kind, Node, TextTest};
+use crate::fuel::Fuel;
+use crate::node::{Kind, Node};
 use crate::scope::{Auth, AuthPart, Part};
-use crate::types::Type;
 use crate::value::Val;
-use crate::zone::read_span;
-
-/// How many elements one evaluation may visit; beyond it the answer is unknown.
-const FUEL: u32 = 200_000;
 
 /// A record as an expression sees it: all borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -110,12 +109,28 @@ struct Cx<'a, 'r> {
 /// What an evaluation changes.
 struct State<'a> {
     variables: SmallVec<[Val<'a>; 2]>,
-    fuel: u32,
+    fuel: Fuel,
 }
 
 impl State<'_> {
     fn new() -> Self {
-        State { variables: SmallVec::new(), fuel: FUEL }
+        State { variables: SmallVec::new(), fuel: Fuel::full() }
+    }
+
+    /// Compares, as far as the fuel lasts.
+    fn compare(&mut self, left: &Val<'_>, right: &Val<'_>) -> Option<Ordering> {
+        if let (Val::Text(a), Val::Text(b)) = (left, right) {
+            self.fuel.text(a.len().min(b.len()))?;
+        }
+        left.compare(right)
+    }
+
+    /// A text that was put together, as far as the fuel lasts.
+    fn pay_for<'v>(&mut self, value: Val<'v>) -> Val<'v> {
+        match &value {
+            Val::Text(text) if self.fuel.text(text.len()).is_none() => Val::Unknown,
+            _ => value,
+        }
     }
 }
 
@@ -132,119 +147,32 @@ impl<'a> Cx<'a, '_> {
             Kind::Compare(operator, sides) => {
                 let [left, right] = sides.as_ref();
                 let left = self.value(left, state);
-                let order = left.compare(&self.value(right, state))?;
-                Some(holds(*operator, order))
+                let right = self.value(right, state);
+                Some(holds(*operator, state.compare(&left, &right)?))
             }
-            Kind::Among(node, list) => {
-                let value = self.value(node, state);
-                self.any(list.iter(), state, |_, item, _| {
-                    value.compare(&item.val()).map(Ordering::is_eq)
-                })
-            }
+            Kind::Among(node, list) => self.among(node, list, state),
+            Kind::OneOf(parts) => self.one_of(parts, state),
             Kind::In(sides, element) => self.is_in(sides, element, state),
             Kind::Has(slot) => Some(self.slots.has(*slot)),
-            Kind::HasMember(node, name) => match self.value(node, state) {
-                Val::Tree(Value::Object(members)) => {
-                    Some(members.get(name).is_some_and(|v| !v.is_null()))
-                }
-                _ => Some(false),
-            },
+            Kind::HasMember(node, name) => self.has_member(node, name, state),
             Kind::Quantified { every, parts, element } => {
                 self.quantified(*every, parts, element, state)
             }
-            Kind::Test(test, sides) => {
-                let [left, right] = sides.as_ref();
-                match (self.value(left, state), self.value(right, state)) {
-                    (Val::Text(text), Val::Text(part)) => Some(match test {
-                        TextTest::StartsWith => text.starts_with(part.as_ref()),
-                        TextTest::EndsWith => text.ends_with(part.as_ref()),
-                        TextTest::Contains => text.contains(part.as_ref()),
-                    }),
-                    _ => None,
-                }
-            }
+            Kind::Test(test, sides) => self.test(*test, sides, state),
             Kind::Matches(node, pattern) => match self.value(node, state) {
-                Val::Text(text) => Some(pattern.is_match(&text)),
+                Val::Text(text) => pattern.is_match(&text, &mut state.fuel),
                 _ => None,
             },
             _ => self.value(node, state).truth(),
         }
     }
 
-    /// Kleene's and: false if one is, else unknown if one is.
-    fn all<T>(
-        self,
-        items: impl Iterator<Item = T>,
-        state: &mut State<'a>,
-        ask: impl Fn(Self, T, &mut State<'a>) -> Option<bool>,
-    ) -> Option<bool> {
-        let mut verdict = Some(true);
-        for item in items {
-            match ask(self, item, state) {
-                Some(false) => return Some(false),
-                Some(true) => {}
-                None => verdict = None,
-            }
-        }
-        verdict
-    }
-
-    /// Kleene's or: true if one is, else unknown if one is.
-    fn any<T>(
-        self,
-        items: impl Iterator<Item = T>,
-        state: &mut State<'a>,
-        ask: impl Fn(Self, T, &mut State<'a>) -> Option<bool>,
-    ) -> Option<bool> {
-        let not = |cx: Self, item, state: &mut State<'a>| ask(cx, item, state).map(|b| !b);
-        self.all(items, state, not).map(|b| !b)
-    }
-
-    fn is_in(self, sides: &'a [Node; 2], element: &Type, state: &mut State<'a>) -> Option<bool> {
-        let [left, right] = sides;
-        let value = self.value(left, state);
-        match self.value(right, state) {
-            Val::Tree(Value::Array(items)) => self.any(items.iter(), state, |_, item, state| {
-                state.fuel = state.fuel.checked_sub(1)?;
-                value.compare(&Val::of(item, element)).map(Ordering::is_eq)
-            }),
-            Val::Texts(items) => self.any(items.iter(), state, |_, item, _| {
-                value.compare(&Val::Text(Cow::Borrowed(item))).map(Ordering::is_eq)
-            }),
-            _ => None,
-        }
-    }
-
-    fn quantified(
-        self,
-        every: bool,
-        parts: &'a [Node; 2],
-        element: &Type,
-        state: &mut State<'a>,
-    ) -> Option<bool> {
-        let [list, body] = parts;
-        let ask = |cx: Self, value: Val<'a>, state: &mut State<'a>| {
-            state.fuel = state.fuel.checked_sub(1)?;
-            state.variables.push(value);
-            let verdict = cx.truth(body, state);
-            state.variables.pop();
-            verdict
-        };
-        let list = self.value(list, state);
-        let items: &mut dyn Iterator<Item = Val<'a>> = match list {
-            Val::Tree(Value::Array(items)) => &mut items.iter().map(|item| Val::of(item, element)),
-            Val::Texts(items) => &mut items.iter().map(|text| Val::Text(Cow::Borrowed(text))),
-            _ => return None,
-        };
-        if every { self.all(items, state, ask) } else { self.any(items, state, ask) }
-    }
-
     fn value(self, node: &'a Node, state: &mut State<'a>) -> Val<'a> {
         match &node.kind {
             Kind::Const(constant) => constant.val(),
             Kind::Data(slot) => match self.fields.get(*slot) {
-                Some(field) => self.slots.value(*slot, &field.ty),
-                None => Val::Unknown,
+                Some(field) if self.pays_for(*slot, state) => self.slots.value(*slot, &field.ty),
+                _ => Val::Unknown,
             },
             Kind::Part(part) => self.part(*part),
             Kind::Auth(part) => self.auth(*part),
@@ -268,7 +196,8 @@ impl<'a> Cx<'a, '_> {
             Kind::Arithmetic(operator, sides) => {
                 let [left, right] = sides.as_ref();
                 let left = self.value(left, state);
-                arithmetic::value(*operator, left, self.value(right, state))
+                let value = arithmetic::value(*operator, left, self.value(right, state));
+                state.pay_for(value)
             }
             Kind::Negate(inner) => match self.value(inner, state) {
                 Val::Int(n) => n.checked_neg().map_or(Val::Unknown, Val::Int),
@@ -287,6 +216,11 @@ impl<'a> Cx<'a, '_> {
             Kind::Search => Val::Unknown,
             _ => self.truth(node, state).map_or(Val::Unknown, Val::Bool),
         }
+    }
+
+    fn pays_for(self, slot: usize, state: &mut State<'a>) -> bool {
+        let (texts, tree) = self.slots.bytes(slot);
+        state.fuel.text(texts).and_then(|()| state.fuel.tree(tree)).is_some()
     }
 
     fn part(self, part: Part) -> Val<'a> {
@@ -310,45 +244,10 @@ impl<'a> Cx<'a, '_> {
             AuthPart::Roles => auth.roles.as_deref().map_or(Val::Unknown, Val::Texts),
         }
     }
-
-    fn index(self, sides: &'a [Node; 2], ty: &Type, state: &mut State<'a>) -> Val<'a> {
-        let [list, at] = sides;
-        let list = self.value(list, state);
-        let Val::Int(at) = self.value(at, state) else { return Val::Unknown };
-        let Ok(at) = usize::try_from(at) else { return Val::Unknown };
-        match list {
-            Val::Tree(Value::Array(items)) => {
-                items.get(at).map_or(Val::Unknown, |item| Val::of(item, ty))
-            }
-            Val::Texts(items) => {
-                items.get(at).map_or(Val::Unknown, |text| Val::Text(Cow::Borrowed(text)))
-            }
-            _ => Val::Unknown,
-        }
-    }
-
-    fn call(self, node: &'a Node, state: &mut State<'a>) -> Val<'a> {
-        let Some(argument) = node.below().first() else { return Val::Unknown };
-        match (&node.kind, self.value(argument, state)) {
-            (Kind::Lower(_), Val::Text(text)) => Val::Text(text.to_lowercase().into()),
-            (Kind::Upper(_), Val::Text(text)) => Val::Text(text.to_uppercase().into()),
-            (Kind::Size(_), value) => size(&value),
-            (Kind::ReadSpan(_), Val::Text(text)) => {
-                read_span(&text).map_or(Val::Unknown, Val::Span)
-            }
-            (Kind::ReadTime(_), value) => read_time(&value),
-            (Kind::Piece(piece, _, zone), Val::Time(micros)) => {
-                piece.of_time(micros, zone).map_or(Val::Unknown, Val::Int)
-            }
-            (Kind::Piece(piece, ..), Val::Span(micros)) => {
-                piece.in_span(micros).map_or(Val::Unknown, Val::Int)
-            }
-            _ => Val::Unknown,
-        }
-    }
 }
 
-fn holds(operator: Operator, order: Ordering) -> bool {
+/// Whether an order is what an operator asks for.
+pub(crate) fn holds(operator: Operator, order: Ordering) -> bool {
     match operator {
         Operator::Equal => order.is_eq(),
         Operator::NotEqual => order.is_ne(),
@@ -357,28 +256,5 @@ fn holds(operator: Operator, order: Ordering) -> bool {
         Operator::Greater => order.is_gt(),
         Operator::GreaterOrEqual => order.is_ge(),
         _ => false,
-    }
-}
-
-/// The number of code points, elements or members.
-fn size<'a>(value: &Val<'_>) -> Val<'a> {
-    let count = match value {
-        Val::Text(text) => text.chars().count(),
-        Val::Tree(Value::Array(items)) => items.len(),
-        Val::Tree(Value::Object(members)) => members.len(),
-        Val::Texts(items) => items.len(),
-        _ => return Val::Unknown,
-    };
-    i64::try_from(count).map_or(Val::Unknown, Val::Int)
-}
-
-fn read_time<'a>(value: &Val<'_>) -> Val<'a> {
-    match value {
-        Val::Text(text) => Timestamp::parse(text).map_or(Val::Unknown, |t| Val::Time(t.micros())),
-        Val::Int(seconds) => {
-            seconds.checked_mul(1_000_000).map_or(Val::Unknown, arithmetic::in_range)
-        }
-        Val::Time(micros) => Val::Time(*micros),
-        _ => Val::Unknown,
     }
 }

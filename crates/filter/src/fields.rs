@@ -98,6 +98,18 @@ impl<'r> Slots<'r> {
         self.0.get(slot).and_then(|slot| slot.raw).is_some_and(|raw| raw != "null")
     }
 
+    /// How many bytes its value takes: of a text, and of an array or object that nobody looked
+    /// into yet.
+    pub(crate) fn bytes(&self, slot: usize) -> (usize, usize) {
+        let Some(slot) = self.0.get(slot) else { return (0, 0) };
+        let raw = slot.raw.unwrap_or_default();
+        match raw.as_bytes().first() {
+            Some(b'[' | b'{') if slot.tree.get().is_none() => (0, raw.len()),
+            Some(b'"') => (raw.len(), 0),
+            _ => (0, 0),
+        }
+    }
+
     /// The value of a field, where it is of its type.
     pub(crate) fn value<'a>(&'a self, slot: usize, ty: &Type) -> Val<'a> {
         let Some(slot) = self.0.get(slot) else { return Val::Unknown };

@@ -2,11 +2,11 @@
 
 use forebay_model::field::nearest;
 use forebay_model::time::Timestamp;
-use regex::RegexBuilder;
 
 use crate::ast::{Call, Expr, Kind as Ast, Literal};
 use crate::check::{Checked, Checker, plain};
 use crate::node::{Kind, TextTest};
+use crate::pattern::Pattern;
 use crate::scope::Part;
 use crate::span::Span;
 use crate::types::{Shape, Type};
@@ -19,8 +19,6 @@ const GLOBAL: [&str; 9] =
 /// Functions that are asked of a value before the dot.
 const METHODS: [&str; 9] =
     ["startsWith", "endsWith", "contains", "matches", "size", "lower", "upper", "exists", "all"];
-/// A pattern's compiled size, in bytes: what keeps a hostile one cheap.
-const PATTERN_BYTES: usize = 1 << 20;
 
 impl<'s> Checker<'s> {
     pub(crate) fn call(&mut self, call: &Call, span: Span) -> Checked<'s> {
@@ -105,18 +103,19 @@ impl<'s> Checker<'s> {
             let message = "`matches` takes a constant pattern";
             return self.refuse("type_mismatch", pattern.span, message);
         };
-        let built = RegexBuilder::new(pattern_text)
-            .size_limit(PATTERN_BYTES)
-            .dfa_size_limit(PATTERN_BYTES)
-            .nest_limit(50)
-            .build();
-        match built {
-            Ok(pattern) => plain(Kind::Matches(Box::new(text), pattern), Type::Bool, span),
-            Err(error) => {
-                let text = error.to_string();
-                let last = text.lines().last().unwrap_or_default().trim();
-                let last = last.strip_prefix("error: ").unwrap_or(last);
-                self.refuse("pattern_invalid", pattern.span, format!("the pattern: {last}"))
+        match Pattern::compile(pattern_text, self.pattern_bytes) {
+            Ok(pattern) => {
+                self.pattern_bytes = self.pattern_bytes.saturating_sub(pattern.size());
+                plain(Kind::Matches(Box::new(text), pattern), Type::Bool, span)
+            }
+            Err(Some(message)) => {
+                self.refuse("pattern_invalid", pattern.span, format!("the pattern: {message}"))
+            }
+            Err(None) => {
+                // What follows is not compiled for nothing.
+                self.pattern_bytes = 0;
+                let message = "the pattern, with those before it, takes more than 1 MiB compiled";
+                self.refuse("pattern_invalid", pattern.span, message)
             }
         }
     }

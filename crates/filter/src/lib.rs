@@ -10,6 +10,7 @@ mod check;
 mod compile;
 mod eval;
 mod fields;
+mod fuel;
 mod function;
 mod lex;
 pub mod lower;
@@ -18,6 +19,7 @@ mod mistake;
 mod node;
 mod number;
 mod parse;
+mod pattern;
 mod places;
 mod print;
 mod scope;
@@ -42,6 +44,8 @@ pub const MAX_BYTES: usize = 4096;
 pub const MAX_NODES: usize = 256;
 /// How deep an expression may nest.
 pub const MAX_DEPTH: usize = 32;
+/// What all patterns of a text may take together, in bytes.
+pub const MAX_PATTERNS: usize = 1 << 20;
 /// The most elements of a list.
 pub const MAX_LIST: usize = 1000;
 

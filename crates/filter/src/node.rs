@@ -1,8 +1,7 @@
 //! A checked expression: every name is resolved, every constant read, every pattern compiled.
 
-use regex::Regex;
-
 use crate::ast::Operator;
+use crate::pattern::Pattern;
 use crate::scope::{AuthPart, Part};
 use crate::span::Span;
 use crate::types::Type;
@@ -38,6 +37,8 @@ pub(crate) enum Kind {
     Negate(Box<Node>),
     /// Whether a value is one of some constants.
     Among(Box<Node>, Vec<Const>),
+    /// Whether the first is one of the others.
+    OneOf(Vec<Node>),
     /// Whether a value is an element of an array.
     In(Box<[Node; 2]>, Type),
     /// Whether a field of `data` is there and not null.
@@ -51,7 +52,7 @@ pub(crate) enum Kind {
         element: Type,
     },
     Test(TextTest, Box<[Node; 2]>),
-    Matches(Box<Node>, Regex),
+    Matches(Box<Node>, Pattern),
     Lower(Box<Node>),
     Upper(Box<Node>),
     Size(Box<Node>),
@@ -78,7 +79,7 @@ impl Node {
     /// What stands directly below.
     pub(crate) fn below(&self) -> &[Node] {
         match &self.kind {
-            Kind::And(parts) | Kind::Or(parts) => parts,
+            Kind::And(parts) | Kind::Or(parts) | Kind::OneOf(parts) => parts,
             Kind::Choice(parts) => parts.as_slice(),
             Kind::Compare(_, parts)
             | Kind::Arithmetic(_, parts)

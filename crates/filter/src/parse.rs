@@ -1,6 +1,6 @@
 //! From tokens to a tree; goes on after a mistake, so that several are told at once.
 
-use crate::ast::{Expr, Kind, Literal, Operator};
+use crate::ast::{Expr, Kind, Operator};
 use crate::lex::{Lexer, Token};
 use crate::mistake::{Mistake, Mistakes};
 use crate::span::Span;
@@ -78,8 +78,10 @@ impl Parser {
         found
     }
 
+    /// Says what is wrong, once for each place: what follows from a mistake is none.
     fn complain(&mut self, span: Span, message: impl Into<String>) {
-        if !self.gave_up {
+        let told = self.mistakes.last().is_some_and(|last| last.span.start == span.start);
+        if !self.gave_up && !told {
             self.mistakes.push(Mistake::new("syntax", span, message));
         }
     }
@@ -163,7 +165,7 @@ impl Parser {
         close: fn(Vec<Expr>) -> Kind,
     ) -> Expr {
         let first = next(self);
-        if !matches!(self.peek(), Token::Symbol(s) if *s == symbol) {
+        if !self.joins(symbol) {
             return first;
         }
         let mut span = first.span;
@@ -173,12 +175,28 @@ impl Parser {
             Err(kind) => parts.push(Expr { kind, span: expr.span }),
         };
         push(first);
-        while self.take(symbol) {
+        loop {
             let part = next(self);
             span = span.to(part.span);
             push(part);
+            if !self.joins(symbol) {
+                return self.node(close(parts), span);
+            }
         }
-        self.node(close(parts), span)
+    }
+
+    /// Takes `&&`, or `||`; a word in its stead is told and read as what was meant.
+    fn joins(&mut self, symbol: &str) -> bool {
+        if self.take(symbol) {
+            return true;
+        }
+        let Token::Name(word) = self.peek() else { return false };
+        if !word.eq_ignore_ascii_case(if symbol == "&&" { "and" } else { "or" }) {
+            return false;
+        }
+        self.complain(self.span(), format!("write `{symbol}` instead of `{word}`"));
+        self.at += 1;
+        true
     }
 
     /// Operators that bind at least so tightly, by precedence climbing.
@@ -218,26 +236,13 @@ impl Parser {
             let span = start.to(inner.span);
             return self.node(Kind::Not(Box::new(inner)), span);
         }
-        if !self.take("-") {
+        // `-1` is a constant.
+        if self.peek() != &Token::Symbol("-") || self.is_constant() {
             return self.postfix();
         }
-        let (token, end) = (self.peek().clone(), self.span());
-        let literal = match token {
-            Token::Int(n) => 0_i64.checked_sub_unsigned(n).map(Literal::Int),
-            Token::Double(d) => Some(Literal::Double(-d)),
-            _ => {
-                let inner = self.deeper(Self::unary);
-                let span = start.to(inner.span);
-                return self.node(Kind::Negate(Box::new(inner)), span);
-            }
-        };
         self.at += 1;
-        let span = start.to(end);
-        let Some(literal) = literal else {
-            self.complain(span, "an integer beyond 64 bits");
-            return self.node(Kind::Broken, span);
-        };
-        let number = self.node(Kind::Literal(literal), span);
-        self.tail(number)
+        let inner = self.deeper(Self::unary);
+        let span = start.to(inner.span);
+        self.node(Kind::Negate(Box::new(inner)), span)
     }
 }

@@ -12,8 +12,6 @@ fn binding(expr: &Expr) -> u8 {
         Kind::And(_) => 2,
         Kind::Binary(operator, ..) => operator.binding(),
         Kind::Not(_) | Kind::Negate(_) => 6,
-        Kind::Literal(Literal::Int(n)) if *n < 0 => 6,
-        Kind::Literal(Literal::Double(d)) if d.is_sign_negative() => 6,
         _ => 7,
     }
 }
@@ -58,8 +56,7 @@ impl Display for Expr {
             // `-1` is a constant and `- 1` is too: the parentheses keep the two apart.
             Kind::Negate(inner) => {
                 f.write_char('-')?;
-                let number = matches!(inner.kind, Kind::Literal(_) | Kind::Negate(_));
-                within(inner, if number { 8 } else { 6 }, f)
+                within(inner, if begins_with_digit(inner) { 8 } else { 6 }, f)
             }
             Kind::Binary(operator, left, right) => {
                 within(left, operator.binding(), f)?;
@@ -73,6 +70,16 @@ impl Display for Expr {
                 write!(f, " ? {then} : {other}")
             }
         }
+    }
+}
+
+fn begins_with_digit(expr: &Expr) -> bool {
+    match &expr.kind {
+        Kind::Literal(Literal::Int(n)) => *n >= 0,
+        Kind::Literal(Literal::Double(d)) => d.is_sign_positive(),
+        Kind::Member(target, _) | Kind::Index(target, _) => begins_with_digit(target),
+        Kind::Call(call) => call.target.as_deref().is_some_and(begins_with_digit),
+        _ => false,
     }
 }
 

@@ -100,6 +100,10 @@ fn verdicts() {
         ("auth.email == 'x'", u),
         ("data.n in []", f),
         ("data.s in [auth.user_id, 'Dev\"x']", t),
+        ("data.s in [auth.email, data.place, 'Dev\"x']", t),
+        ("data.s in [auth.email, data.place]", u),
+        ("data.s in [auth.user_id, data.place]", f),
+        ("data.bag.k in [data.n]", u),
         ("data['n'] == 7", t),
         ("size(data.tags) == 2 && size(data.bag) == 3", t),
         ("'a' + data.s == 'aDev\"x'", t),
@@ -111,6 +115,13 @@ fn verdicts() {
         let wrong = r#"{"n":"7","b":1,"tags":"a"}"#;
         assert_eq!(verdict(source, wrong), None, "{source}");
     }
+}
+
+#[test]
+fn a_chain_of_memberships_stays_as_small_as_its_text() {
+    let source = format!("data.b{}", " in [data.b, true]".repeat(50));
+    assert_eq!(verdict(&source, r#"{"b":true}"#), Some(true));
+    assert_eq!(verdict(&source, "{}"), None);
 }
 
 #[test]
@@ -167,6 +178,11 @@ fn what_is_lowered_is_a_superset() {
         ("5 < data.n", "c1 > $1", true),
         ("data.n == data.n && data.n < data.d", "c1 = c1", false),
         ("id == 'x'", "seq IN (SELECT seq FROM record_id WHERE stream = $1 AND id = $2)", true),
+        ("data.s in [auth.email, 'x', data.s]", "(c3 = $1 OR c3 = c3)", true),
+        ("!('u' in [data.s, 'v'])", "c3 <> $1", true),
+        ("'u' in [data.s, 'u']", "1 = 1", true),
+        ("!(data.s in [auth.email, 'x'])", "1 = 0", true),
+        ("data.s in [data.place]", "1 = 1", false),
         ("true", "1 = 1", true),
         ("!(data.bag.x == 1)", "1 = 1", false),
     ] {

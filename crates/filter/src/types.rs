@@ -149,11 +149,13 @@ impl<'s> Shape<'s> {
     /// Whether members may be there that are not declared.
     fn is_open(self) -> bool {
         let Some(schema) = self.0 else { return true };
-        let more = schema.get("additionalProperties").or(schema.get("unevaluatedProperties"));
-        match more {
-            Some(Value::Bool(open)) => *open,
-            Some(_) => true,
-            None => self.properties().is_none() || OPENING.iter().any(|name| self.has(name)),
+        let others = || OPENING.iter().any(|name| self.has(name));
+        match (schema.get("additionalProperties"), schema.get("unevaluatedProperties")) {
+            // Other keywords than the patterns beside it only take more away.
+            (Some(Value::Bool(false)), _) => self.has("patternProperties"),
+            (Some(_), _) => true,
+            (None, Some(more)) => *more != Value::Bool(false) || others(),
+            (None, None) => self.properties().is_none() || others(),
         }
     }
 
@@ -194,5 +196,31 @@ mod tests {
         assert_eq!(ty(&["bag", "x", "y"]), Ok(Type::Any));
         assert_eq!(ty(&["tag"]), Err(Some("tags")));
         assert_eq!(ty(&["zzzzzz"]), Err(None));
+    }
+
+    #[test]
+    fn members_that_are_not_declared_are_taken_where_the_schema_takes_them() {
+        let takes = |mut schema: Value| {
+            schema["properties"] = json!({"known": {}});
+            Shape::of(&schema).member("zzzzzz").is_ok()
+        };
+        for closed in [
+            json!({}),
+            json!({"additionalProperties": false}),
+            json!({"additionalProperties": false, "allOf": [{"properties": {"zzzzzz": {}}}]}),
+            json!({"unevaluatedProperties": false}),
+        ] {
+            assert!(!takes(closed.clone()), "{closed}");
+        }
+        for open in [
+            json!({"additionalProperties": true}),
+            json!({"additionalProperties": {"type": "string"}}),
+            json!({"additionalProperties": false, "patternProperties": {"^z": {}}}),
+            json!({"unevaluatedProperties": false, "allOf": [{"properties": {"zzzzzz": {}}}]}),
+            json!({"unevaluatedProperties": true}),
+            json!({"$ref": "#/$defs/more"}),
+        ] {
+            assert!(takes(open.clone()), "{open}");
+        }
     }
 }

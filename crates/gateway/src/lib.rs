@@ -3,6 +3,8 @@
 mod answer;
 pub mod config;
 mod credential;
+#[doc(hidden)]
+pub mod fuzz;
 mod io;
 mod listen;
 mod pipeline;

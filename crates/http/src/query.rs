@@ -18,12 +18,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let query = parts.uri.query().unwrap_or_default();
-        Ok(Params(form_urlencoded::parse(query.as_bytes()).into_owned().collect()))
+        Ok(Params::of(parts.uri.query().unwrap_or_default()))
     }
 }
 
 impl Params {
+    /// Takes a query string apart: what stands behind the `?`.
+    pub fn of(query: &str) -> Params {
+        Params(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
     /// Refuses parameters that are not known here, and those that stand twice.
     pub fn only(&self, known: &[&'static str]) -> Result<(), Error> {
         let mut errors = Vec::new();

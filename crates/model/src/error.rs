@@ -47,6 +47,8 @@ pub enum Code {
     IdempotencyMismatch,
     /// No index narrows a filter enough to answer it exactly.
     FilterTooBroad,
+    /// An aggregate has more groups than are kept.
+    TooManyGroups,
     /// A principal is over one of its limits.
     RateLimited,
     /// A queue is full or the service is stopping; try again.
@@ -82,6 +84,7 @@ impl Code {
         Code::UnsupportedMediaType,
         Code::IdempotencyMismatch,
         Code::FilterTooBroad,
+        Code::TooManyGroups,
         Code::RateLimited,
         Code::HeadTooLarge,
         Code::Internal,
@@ -115,6 +118,7 @@ impl Code {
             Code::FilterTooBroad => {
                 ("filter_too_broad", 422, "Too many records would have to be looked at")
             }
+            Code::TooManyGroups => ("too_many_groups", 422, "There are too many groups"),
             Code::IdempotencyMismatch => {
                 ("idempotency_mismatch", 422, "The idempotency key was used with another body")
             }

@@ -5,6 +5,8 @@ pub mod api;
 pub mod config;
 mod controllers;
 mod decode;
+#[doc(hidden)]
+pub mod fuzz;
 mod ingest;
 mod prepare;
 mod quota;

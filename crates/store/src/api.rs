@@ -4,7 +4,7 @@ use forebay_http::api::Record;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{export, records, socket, streams, subscribe};
+use crate::controllers::{aggregate, export, records, socket, streams, subscribe};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -17,6 +17,7 @@ use crate::controllers::{export, records, socket, streams, subscribe};
         records::list,
         records::show,
         export::export,
+        aggregate::create,
         subscribe::subscribe,
         socket::subscribe
     ),
@@ -92,4 +93,75 @@ pub struct RecordPage {
     pub as_of_seq: i64,
     /// How many there are, when it was asked for.
     pub count: Option<i64>,
+}
+
+/// What is asked of groups of records. Each name means one thing.
+#[derive(ToSchema)]
+pub struct Aggregate {
+    /// Only records that match.
+    pub filter: Option<String>,
+    /// What makes a group; without it all records are one. At most four.
+    pub group_by: Option<Vec<AggregateLevel>>,
+    /// Names with what is measured: `count()`, `count(data.a)` (records of which it is known),
+    /// `sum`, `avg`, `min`, `max` and `distinct` of an expression, `percentile(data.a, 0.95)`
+    /// (nearest rank). Without it `{"count": "count()"}`. At most 32.
+    #[schema(value_type = Object, example = json!({"n": "count()", "avg": "avg(data.ms)"}))]
+    pub metrics: Option<Value>,
+    /// Only groups that match: a condition on the names of groups and metrics.
+    pub having: Option<String>,
+    /// Names of groups and metrics, `-name` for the greatest first. Missing values are last;
+    /// without it, and among equals, groups stand by their keys.
+    pub order_by: Option<Vec<String>>,
+    /// The most groups in the answer: 1 to 10 000, 100 without it.
+    pub limit: Option<u32>,
+    /// Whether the answer says how it was found.
+    pub explain: Option<bool>,
+}
+
+/// A level of groups: by the value itself, by a period of time, or by ranges.
+#[derive(ToSchema)]
+pub struct AggregateLevel {
+    /// Its name; the last name of the field without it.
+    pub r#as: Option<String>,
+    /// A field: `data.region`, `time`, `id`, …
+    pub field: Option<String>,
+    /// An expression instead of a field.
+    pub expr: Option<String>,
+    /// A period: a part that divides a day (`10s`, `5m`, `1h`, `6h`), days (`1d`, `7d`), `1w` from
+    /// Monday on, `1M`, `1q`, `1y`. The key is its first instant.
+    pub every: Option<String>,
+    /// Of the period: `Europe/Berlin`, `+02:00`; UTC without it.
+    pub zone: Option<String>,
+    /// Ascending bounds. The key is `{"from", "to"}`: from its first value up to the next bound,
+    /// without that; null at the open ends.
+    #[schema(value_type = Option<Vec<Object>>)]
+    pub ranges: Option<Vec<Value>>,
+}
+
+/// What was found.
+#[derive(ToSchema)]
+pub struct Aggregated {
+    /// In order.
+    pub groups: Vec<AggregateGroup>,
+    /// Names of the metrics whose values are not exact, but within 1 %.
+    pub approximate: Vec<String>,
+    /// Whether there are more groups than `limit`.
+    pub truncated: bool,
+    /// The head when it was asked: all records up to here were counted.
+    pub as_of_seq: i64,
+    /// How it was found, when it was asked for.
+    #[schema(value_type = Option<Object>)]
+    pub explain: Option<Value>,
+}
+
+/// A group.
+#[derive(ToSchema)]
+pub struct AggregateGroup {
+    /// Its keys by name; null for records without the field.
+    #[schema(value_type = Object)]
+    pub key: Value,
+    /// Its values by name. A sum of integers may have more than 64 bits. Null where there is no
+    /// value, and for a sum that no double holds.
+    #[schema(value_type = Object)]
+    pub values: Value,
 }

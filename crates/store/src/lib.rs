@@ -1,10 +1,13 @@
 //! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
 
+mod aggregate;
 pub mod api;
 pub mod catalog;
 pub mod config;
 mod controllers;
 mod follow;
+#[doc(hidden)]
+pub mod fuzz;
 mod query;
 mod sql;
 mod tasks;
@@ -16,6 +19,7 @@ use axum::Router;
 use forebay_db::Db;
 use forebay_http::cursor::Signer;
 use forebay_model::time::SharedClock;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use catalog::StoredCatalog;
@@ -37,6 +41,8 @@ struct Inner {
     stopping: CancellationToken,
     /// Who reads new records for all subscribers of a stream.
     hubs: Hubs,
+    /// Turns to answer an aggregate.
+    aggregates: Semaphore,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
 }
@@ -60,7 +66,9 @@ impl Store {
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
         let Deps { db, catalog, signer, clock, stopping } = deps;
         let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
-        let inner = Inner { db, catalog, signer, clock, config, stopping, hubs, subscribers };
+        let aggregates = Semaphore::new(aggregate::AT_ONCE);
+        let inner =
+            Inner { db, catalog, signer, clock, config, stopping, hubs, aggregates, subscribers };
         Store { inner: Arc::new(inner) }
     }
 

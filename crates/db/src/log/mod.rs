@@ -2,8 +2,10 @@
 
 pub mod append;
 pub mod find;
+pub mod group;
 pub mod idempotency;
 pub mod read;
+pub mod scan;
 
 pub use append::{Append, Done, NewRow, Outcome, Part, PartDone, RowDone, append};
 pub use idempotency::Idempotency;

@@ -10,8 +10,8 @@ pub mod sql;
 use forebay_model::stream::Column;
 
 use crate::ast::Operator;
-use crate::compile::Filter;
-use crate::eval::{Env, constant};
+use crate::compile::{Expression, Filter};
+use crate::eval::{Env, constant, holds};
 use crate::node::{Kind, Node, TextTest};
 use crate::scope::Part;
 use crate::span::Span;
@@ -31,6 +31,32 @@ pub enum Condition {
     Test(Place, Test),
     /// Two places that compare.
     Between(Operator, Place, Place),
+}
+
+impl Condition {
+    fn and(mut parts: Vec<Condition>) -> Condition {
+        if parts.contains(&Condition::None) {
+            return Condition::None;
+        }
+        parts.retain(|part| *part != Condition::All);
+        match parts.len() {
+            0 => Condition::All,
+            1 => parts.remove(0),
+            _ => Condition::And(parts),
+        }
+    }
+
+    fn or(mut parts: Vec<Condition>) -> Condition {
+        if parts.contains(&Condition::All) {
+            return Condition::All;
+        }
+        parts.retain(|part| *part != Condition::None);
+        match parts.len() {
+            0 => Condition::None,
+            1 => parts.remove(0),
+            _ => Condition::Or(parts),
+        }
+    }
 }
 
 /// Where a value stands.
@@ -119,6 +145,28 @@ pub fn lower(filter: &Filter, columns: &[Column], env: &Env<'_>) -> Lowered {
     out
 }
 
+/// The place of an expression that is nothing but a part of the record which engines hold.
+pub fn place(expression: &Expression, columns: &[Column]) -> Option<Place> {
+    match (&expression.root.kind, expression.field()) {
+        (Kind::Part(part), _) => Some(of_part(*part).0),
+        (_, Some(path)) => {
+            let column = columns.iter().find(|c| c.path.segments() == path && c.is_ready())?;
+            Some(Place::Column(column.number))
+        }
+        _ => None,
+    }
+}
+
+fn of_part(part: Part) -> (Place, Stored) {
+    match part {
+        Part::Id => (Place::Id, Stored::Text),
+        Part::Seq => (Place::Seq, Stored::Int),
+        Part::Version => (Place::Version, Stored::Int),
+        Part::Time => (Place::Time, Stored::Time),
+        Part::ReceivedAt => (Place::ReceivedAt, Stored::Time),
+    }
+}
+
 struct Lowering<'l> {
     filter: &'l Filter,
     columns: &'l [Column],
@@ -155,17 +203,11 @@ impl Lowering<'_> {
         for part in parts {
             match self.node(part, positive) {
                 Some(Condition::None) => return Some(Condition::None),
-                Some(Condition::All) => {}
                 Some(condition) => kept.push(condition),
                 None => whole = false,
             }
         }
-        match kept.len() {
-            0 if whole => Some(Condition::All),
-            0 => None,
-            1 => kept.pop(),
-            _ => Some(Condition::And(kept)),
-        }
+        Some(Condition::and(kept)).filter(|kept| whole || *kept != Condition::All)
     }
 
     /// One part that must be evaluated makes the whole so.
@@ -176,7 +218,6 @@ impl Lowering<'_> {
         for part in parts {
             match self.node(part, positive) {
                 Some(Condition::All) => return Some(Condition::All),
-                Some(Condition::None) => {}
                 Some(condition) => kept.push(condition),
                 None => whole = false,
             }
@@ -187,18 +228,22 @@ impl Lowering<'_> {
             self.out.columns.truncate(columns);
             return None;
         }
-        match kept.len() {
-            0 => Some(Condition::None),
-            1 => kept.pop(),
-            _ => Some(Condition::Or(kept)),
-        }
+        Some(Condition::or(kept))
     }
 
     fn leaf(&mut self, node: &Node, positive: bool) -> Option<Condition> {
         match &node.kind {
             Kind::Compare(operator, sides) => {
                 let operator = if positive { *operator } else { negated(*operator) };
-                self.comparison(operator, sides)
+                let [left, right] = sides.as_ref();
+                self.comparison(operator, left, right)
+            }
+            Kind::OneOf(parts) => {
+                let (value, items) = parts.split_first()?;
+                let operator = if positive { Operator::Equal } else { Operator::NotEqual };
+                let each = items.iter().map(|item| self.comparison(operator, value, item));
+                let each = each.collect::<Option<_>>()?;
+                Some(if positive { Condition::or(each) } else { Condition::and(each) })
             }
             Kind::Among(value, list) => {
                 let (place, ty) = self.place(value)?;
@@ -228,9 +273,15 @@ impl Lowering<'_> {
         }
     }
 
-    fn comparison(&mut self, operator: Operator, sides: &[Node; 2]) -> Option<Condition> {
-        let [left, right] = sides;
+    fn comparison(&mut self, operator: Operator, left: &Node, right: &Node) -> Option<Condition> {
         match (is_constant(left), is_constant(right)) {
+            (true, true) => {
+                let order = constant(left, self.env, |left| {
+                    constant(right, self.env, |right| left.compare(right))
+                });
+                let true_of_all = order.is_some_and(|order| holds(operator, order));
+                Some(if true_of_all { Condition::All } else { Condition::None })
+            }
             (false, true) => {
                 let (place, ty) = self.place(left)?;
                 Some(constant(right, self.env, |value| leaf::compare(operator, place, ty, value)))
@@ -240,7 +291,7 @@ impl Lowering<'_> {
                 let operator = mirrored(operator);
                 Some(constant(left, self.env, |value| leaf::compare(operator, place, ty, value)))
             }
-            _ => {
+            (false, false) => {
                 let ((a, left), (b, right)) = (self.place(left)?, self.place(right)?);
                 // Integers and doubles compare exactly here, and not so in every engine.
                 (left == right).then_some(Condition::Between(operator, a, b))
@@ -252,13 +303,7 @@ impl Lowering<'_> {
     fn place(&mut self, node: &Node) -> Option<(Place, Stored)> {
         match &node.kind {
             Kind::Data(slot) => self.column_of(*slot, true),
-            Kind::Part(part) => Some(match part {
-                Part::Id => (Place::Id, Stored::Text),
-                Part::Seq => (Place::Seq, Stored::Int),
-                Part::Version => (Place::Version, Stored::Int),
-                Part::Time => (Place::Time, Stored::Time),
-                Part::ReceivedAt => (Place::ReceivedAt, Stored::Time),
-            }),
+            Kind::Part(part) => Some(of_part(*part)),
             _ => None,
         }
     }

@@ -13,7 +13,7 @@ impl Parser {
     }
 
     /// Members, indexes and calls behind a value.
-    pub(super) fn tail(&mut self, mut expr: Expr) -> Expr {
+    fn tail(&mut self, mut expr: Expr) -> Expr {
         loop {
             if self.take(".") {
                 expr = self.member(expr);
@@ -62,16 +62,15 @@ impl Parser {
     }
 
     fn primary(&mut self) -> Expr {
+        if let Some((literal, span)) = self.constant() {
+            return self.node(Kind::Literal(literal), span);
+        }
         let (token, span) = (self.peek().clone(), self.span());
         let kind = match token {
             Token::Name(name) => {
                 self.at += 1;
                 return self.named(name, span);
             }
-            Token::Int(_) | Token::Double(_) | Token::Text(_) => match self.constant() {
-                Some(literal) => Kind::Literal(literal),
-                None => Kind::Broken,
-            },
             Token::Symbol("(") => {
                 self.at += 1;
                 let inner = self.expr();
@@ -84,16 +83,16 @@ impl Parser {
                 let end = self.close("]");
                 return self.node(Kind::List(items), span.to(end));
             }
-            Token::End => {
-                self.complain(span, "the text ends where a value is expected");
-                Kind::Broken
-            }
             Token::Symbol(symbol) => {
                 self.complain(span, format!("a value is expected before `{symbol}`"));
-                // Closing brackets and commas are somebody else's.
-                if !matches!(symbol, ")" | "]" | "," | ":" | "}") && self.operator().is_none() {
-                    self.at += 1;
-                }
+                // Closing brackets, commas and operators are somebody else's.
+                let others = [")", "]", ",", ":", "}", "&&", "||", "?"].contains(&symbol);
+                self.at += usize::from(!others && self.operator().is_none());
+                Kind::Broken
+            }
+            // The constants are read already.
+            _ => {
+                self.complain(span, "the text ends where a value is expected");
                 Kind::Broken
             }
         };
@@ -102,8 +101,6 @@ impl Parser {
 
     fn named(&mut self, name: String, span: Span) -> Expr {
         match name.as_str() {
-            "true" => return self.node(Kind::Literal(Literal::Bool(true)), span),
-            "false" => return self.node(Kind::Literal(Literal::Bool(false)), span),
             "null" => {
                 self.complain(span, "there is no null; ask `has(data.field)`");
                 return self.node(Kind::Broken, span);
@@ -112,13 +109,12 @@ impl Parser {
                 self.complain(span, "a value is expected before `in`");
                 return self.node(Kind::Broken, span);
             }
-            "and" | "or" | "not" | "AND" | "OR" | "NOT" => {
-                let meant = match name.to_ascii_lowercase().as_str() {
-                    "and" => "&&",
-                    "or" => "||",
-                    _ => "!",
-                };
-                self.complain(span, format!("write `{meant}` instead of `{name}`"));
+            "not" | "NOT" => {
+                self.complain(span, "write `!` instead of `not`");
+                return self.deeper(Self::unary);
+            }
+            "and" | "or" | "AND" | "OR" => {
+                self.complain(span, format!("a value is expected before `{name}`"));
                 return self.node(Kind::Broken, span);
             }
             _ => {}
@@ -129,23 +125,41 @@ impl Parser {
         self.node(Kind::Name(name), span)
     }
 
-    /// The constant that stands here, without counting it.
-    fn constant(&mut self) -> Option<Literal> {
-        let span = self.span();
-        let literal = match self.peek() {
-            Token::Int(n) => match i64::try_from(*n) {
-                Ok(n) => Literal::Int(n),
-                Err(_) => {
-                    self.complain(span, "an integer beyond 64 bits");
-                    Literal::Int(0)
-                }
+    /// Whether a constant stands here, alone or with its sign.
+    pub(super) fn is_constant(&self) -> bool {
+        self.constant_tokens() > 0
+    }
+
+    fn constant_tokens(&self) -> usize {
+        match self.peek() {
+            Token::Int(_) | Token::Double(_) | Token::Text(_) => 1,
+            Token::Name(name) if name == "true" || name == "false" => 1,
+            Token::Symbol("-") => match self.tokens.get(self.at + 1) {
+                Some((Token::Int(_) | Token::Double(_), _)) => 2,
+                _ => 0,
             },
-            Token::Double(d) => Literal::Double(*d),
-            Token::Text(text) => Literal::Text(text.clone()),
-            _ => return None,
+            _ => 0,
+        }
+    }
+
+    /// The constant that stands here, without counting it.
+    fn constant(&mut self) -> Option<(Literal, Span)> {
+        let length = self.constant_tokens();
+        let (token, end) = self.tokens.get(self.at + length.checked_sub(1)?)?.clone();
+        let span = self.span().to(end);
+        let literal = match token {
+            Token::Int(n) if length == 2 => 0_i64.checked_sub_unsigned(n).map(Literal::Int),
+            Token::Int(n) => i64::try_from(n).ok().map(Literal::Int),
+            Token::Double(d) => Some(Literal::Double(if length == 2 { -d } else { d })),
+            Token::Text(text) => Some(Literal::Text(text)),
+            Token::Name(name) => Some(Literal::Bool(name == "true")),
+            _ => None,
         };
-        self.at += 1;
-        Some(literal)
+        self.at += length;
+        if literal.is_none() {
+            self.complain(span, "an integer beyond 64 bits");
+        }
+        Some((literal.unwrap_or(Literal::Int(0)), span))
     }
 
     /// The items up to a closing bracket, which stays.
@@ -167,17 +181,12 @@ impl Parser {
 
     /// One item; a bare constant is not counted among the parts.
     fn item(&mut self, close: &'static str) -> Expr {
-        let span = self.span();
-        let after = self.tokens.get(self.at + 1).map(|(token, _)| token);
+        let after = self.tokens.get(self.at + self.constant_tokens()).map(|(token, _)| token);
         let alone = matches!(after, Some(Token::Symbol(s)) if *s == "," || *s == close);
-        match self.constant_if(alone) {
-            Some(literal) => Expr { kind: Kind::Literal(literal), span },
+        match if alone { self.constant() } else { None } {
+            Some((literal, span)) => Expr { kind: Kind::Literal(literal), span },
             None => self.expr(),
         }
-    }
-
-    fn constant_if(&mut self, alone: bool) -> Option<Literal> {
-        if alone { self.constant() } else { None }
     }
 
     /// Expects a closing bracket; without it, goes on behind the next one of this level.
@@ -186,10 +195,7 @@ impl Parser {
         if self.take(bracket) {
             return span;
         }
-        let told = self.mistakes.last().is_some_and(|m| m.span == span);
-        if !told {
-            self.complain(span, format!("`{bracket}` is expected here"));
-        }
+        self.complain(span, format!("`{bracket}` is expected here"));
         let mut open = 0_usize;
         while *self.peek() != Token::End {
             match self.peek() {

@@ -17,8 +17,13 @@ fn what_is_printed_is_read_back_as_the_same() {
         ("(a + b) * -c % 2", "(a + b) * -c % 2"),
         ("-9223372036854775808", "-9223372036854775808"),
         ("1 - -1", "1 - -1"),
-        ("(-1).f()", "(-1).f()"),
-        ("-(-x)", "-(-x)"),
+        ("(-1).f()", "-1.f()"),
+        ("-(1.f())", "-(1.f())"),
+        ("-(1.5)[0].a", "-(1.5[0].a)"),
+        ("-(-x)", "--x"),
+        ("-(-1)", "--1"),
+        ("-(1) - 1", "-(1) - 1"),
+        ("-0.0", "-0.0"),
         ("data['a b'].c[0].d", "data[\"a b\"].c[0].d"),
         ("a ? b : c ? d : e", "a ? b : c ? d : e"),
         ("(a ? b : c) ? d : e", "(a ? b : c) ? d : e"),
@@ -46,6 +51,8 @@ fn several_mistakes_are_told_at_once() {
             (39, "there is no null; ask `has(data.field)`".to_owned()),
         ]
     );
+    assert_eq!(places("&& a").len(), 1);
+    assert_eq!(places("a || && b ? : c").len(), 2);
     for (source, column) in [
         ("", 1),
         ("a b", 3),
@@ -91,5 +98,6 @@ fn hostile_texts_end_soon() {
         assert!(parse(&source).is_err(), "{}", &source[..20]);
     }
     assert!(parse(&format!("a in [{}1]", "1,".repeat(999))).is_ok());
+    assert!(parse(&format!("a in [{}-1]", "-1,true,".repeat(499))).is_ok());
     assert!(parse(&format!("{}a{}", "(".repeat(31), ")".repeat(31))).is_ok());
 }

@@ -2,6 +2,7 @@
 
 mod chunks;
 mod push;
+mod query;
 mod streams;
 mod tail;
 
@@ -15,11 +16,12 @@ use serde_json::Value;
 use crate::Failure;
 
 pub(crate) use push::PushArgs;
+pub(crate) use query::QueryArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
 pub(crate) use tail::TailArgs;
 
 /// Which Forebay, and as whom.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct Target {
     /// Where Forebay listens.
     #[arg(long, env = "FOREBAY_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
@@ -34,6 +36,8 @@ pub(crate) struct Target {
 pub(crate) enum ClientCommand {
     /// Send a file's records; what was interrupted goes on where it was.
     Push(PushArgs),
+    /// Ask a stream: records that match, or groups of them.
+    Query(QueryArgs),
     /// Follow a stream.
     Tail(TailArgs),
     /// List, show, make, change or delete streams.
@@ -52,6 +56,7 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             ClientCommand::Push(args) => push::push(args).await,
+            ClientCommand::Query(args) => query::query(args).await,
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
@@ -80,11 +85,21 @@ impl Forebay {
 
     /// Sends; an error answer becomes a failure with its detail.
     async fn send(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        self.send_text(request, &[]).await
+    }
+
+    /// Sends texts of the filter language; an error points at its place in the text that came from
+    /// its path.
+    async fn send_text(
+        &self,
+        request: RequestBuilder,
+        texts: &[(&str, &str)],
+    ) -> Result<Response, Failure> {
         let response = request.send().await.map_err(|e| self.unreachable(&e))?;
         if response.status().is_success() {
             return Ok(response);
         }
-        Err(refused(response).await)
+        Err(refused_text(response, texts).await)
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -94,6 +109,10 @@ impl Forebay {
 
 /// What an error answer says, for people.
 async fn refused(response: Response) -> Failure {
+    refused_text(response, &[]).await
+}
+
+async fn refused_text(response: Response, texts: &[(&str, &str)]) -> Failure {
     let status = response.status();
     let problem =
         response.headers().get(CONTENT_TYPE).is_some_and(|t| t == "application/problem+json");
@@ -107,6 +126,10 @@ async fn refused(response: Response) -> Failure {
     for error in document["errors"].as_array().into_iter().flatten() {
         let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
         message.push_str(&format!("\n  {}: {}", text("path"), text("message")));
+        let source = texts.iter().find(|(path, _)| *path == text("path"));
+        if let (Some((_, source)), Some(column)) = (source, error["column"].as_u64()) {
+            message.push_str(&pointed(source, column, error["length"].as_u64().unwrap_or(1)));
+        }
     }
     match status {
         StatusCode::UNAUTHORIZED => {
@@ -115,6 +138,20 @@ async fn refused(response: Response) -> Failure {
         status if status.is_server_error() => Failure::Engine(message),
         _ => Failure::Other(message),
     }
+}
+
+/// The line of a text with carets under the place that is meant; both 1-based, in characters.
+fn pointed(source: &str, column: u64, length: u64) -> String {
+    let at = usize::try_from(column.saturating_sub(1)).unwrap_or(usize::MAX);
+    let before: String = source.chars().take(at).collect();
+    let (start, indent) = match before.rfind('\n') {
+        Some(end) => (end + 1, before[end + 1..].chars().count()),
+        None => (0, before.chars().count()),
+    };
+    let line = source[start..].lines().next().unwrap_or_default();
+    let room = line.chars().count().saturating_sub(indent).max(1);
+    let carets = usize::try_from(length).unwrap_or(usize::MAX).clamp(1, room);
+    format!("\n    {line}\n    {}{}", " ".repeat(indent), "^".repeat(carets))
 }
 
 fn other(error: impl std::fmt::Display) -> Failure {

@@ -60,6 +60,9 @@ pub(crate) struct ExportArgs {
     /// ndjson or csv.
     #[arg(long, default_value = "ndjson")]
     format: String,
+    /// Only records that match.
+    #[arg(long, default_value = "")]
+    filter: String,
     /// The file; standard output without it.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
@@ -132,7 +135,8 @@ async fn list(forebay: &Forebay, json: bool) -> Result<(), Failure> {
 pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     let forebay = Forebay::new(args.target)?;
     let path = format!("/v1/streams/{}/export?format={}", args.stream, args.format);
-    let mut response = forebay.send(forebay.request(Method::GET, &path)).await?;
+    let request = forebay.request(Method::GET, &path).query(&[("filter", &args.filter)]);
+    let mut response = forebay.send_text(request, &[("?filter", &args.filter)]).await?;
     let mut out: Box<dyn Write> = match &args.output {
         Some(file) => {
             let made = File::create(file);

@@ -6,7 +6,7 @@ use clap::Args;
 use reqwest::{Method, StatusCode};
 use serde_json::Value;
 
-use super::{Forebay, Target, print, refused};
+use super::{Forebay, Target, print, refused_text};
 use crate::Failure;
 
 /// Arguments of `tail`.
@@ -14,6 +14,9 @@ use crate::Failure;
 pub(crate) struct TailArgs {
     /// The stream.
     stream: String,
+    /// Only records that match.
+    #[arg(default_value = "")]
+    filter: String,
     /// Begin after this position; 0 is the beginning. From now on without it.
     #[arg(long, value_name = "SEQ")]
     after: Option<String>,
@@ -30,7 +33,7 @@ pub(super) async fn tail(args: TailArgs) -> Result<(), Failure> {
     let mut last = args.after;
     loop {
         let path = format!("/v1/streams/{}/subscribe", args.stream);
-        let mut request = forebay.request(Method::GET, &path);
+        let mut request = forebay.request(Method::GET, &path).query(&[("filter", &args.filter)]);
         if let Some(last) = &last {
             request = request.header("last-event-id", last);
         }
@@ -39,7 +42,7 @@ pub(super) async fn tail(args: TailArgs) -> Result<(), Failure> {
                 follow(response, &mut last, args.json).await?;
             }
             Ok(response) if !response.status().is_server_error() => {
-                return Err(refused(response).await);
+                return Err(refused_text(response, &[("?filter", &args.filter)]).await);
             }
             Ok(_) => {}
             // The first connection tells that nobody is there; a later one waits for a restart.

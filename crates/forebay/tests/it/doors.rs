@@ -19,6 +19,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("PUT", "/v1/streams/orders/records/a"),
     ("PATCH", "/v1/streams/orders/records/a"),
     ("DELETE", "/v1/streams/orders/records/a"),
+    ("POST", "/v1/streams/orders/aggregate"),
     ("GET", "/v1/streams/orders/export"),
     ("GET", "/v1/streams/orders/subscribe"),
     ("GET", "/v1/subscribe"),

@@ -1,6 +1,7 @@
 //! Forebay from outside: the real binary, its HTTP doors, both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
+mod aggregate;
 mod bad_input;
 mod commands;
 mod crash;

@@ -87,7 +87,7 @@ fn too_large(max: usize) -> Error {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Coding {
+pub(crate) enum Coding {
     Identity,
     Gzip,
     Zstd,
@@ -105,7 +105,7 @@ impl Coding {
     }
 
     /// Decodes no further than one byte past the limit: a bomb costs no more than a body.
-    fn decode(self, bytes: &[u8], max: usize) -> Result<Vec<u8>, Error> {
+    pub(crate) fn decode(self, bytes: &[u8], max: usize) -> Result<Vec<u8>, Error> {
         let limit = max as u64 + 1;
         let mut out = Vec::new();
         let read = match self {

@@ -5,7 +5,7 @@ mod body;
 mod csv;
 mod json;
 
-pub(crate) use body::{Limits, Taken, read_body};
+pub(crate) use body::{Coding, Limits, Taken, read_body};
 
 use std::borrow::Cow;
 

@@ -1,5 +1,6 @@
 //! The routes of the service: one line each.
 
+pub(crate) mod aggregate;
 pub(crate) mod export;
 pub(crate) mod records;
 pub(crate) mod socket;
@@ -7,7 +8,7 @@ pub(crate) mod streams;
 pub(crate) mod subscribe;
 
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 
 use crate::Store;
 
@@ -17,6 +18,7 @@ pub(crate) fn router() -> Router<Store> {
         .route("/v1/streams/{stream}", get(streams::show).put(streams::put).delete(streams::delete))
         .route("/v1/streams/{stream}/records", get(records::list))
         .route("/v1/streams/{stream}/records/{id}", get(records::show))
+        .route("/v1/streams/{stream}/aggregate", post(aggregate::create))
         .route("/v1/streams/{stream}/export", get(export::export))
         .route("/v1/streams/{stream}/subscribe", get(subscribe::subscribe))
         .route("/v1/subscribe", get(socket::subscribe))

@@ -69,7 +69,7 @@ pub(crate) async fn not_too_broad(
         for span in &lowered.evaluated {
             let part = span.of(filter.source());
             let message = format!("no index answers `{part}`; narrow by an indexed field or time");
-            let mut field = FieldError::new("?filter", "not_indexed", message);
+            let mut field = FieldError::new(asked.path, "not_indexed", message);
             let before = filter.source().get(..span.start).unwrap_or_default().chars().count();
             field.column = u64::try_from(before + 1).ok();
             field.length = u64::try_from(part.chars().count()).ok();

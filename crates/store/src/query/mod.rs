@@ -19,6 +19,8 @@ use forebay_model::time::Timestamp;
 pub(crate) struct Asked {
     filter: Option<Filter>,
     lowered: Option<Lowered>,
+    /// Where the filter stands in the request.
+    pub(crate) path: &'static str,
     /// What `now()` is, for as long as the question is walked through.
     pub(crate) now: Timestamp,
 }
@@ -26,9 +28,19 @@ pub(crate) struct Asked {
 impl Asked {
     /// Reads `?filter=`; without it every record matches.
     pub(crate) fn read(params: &Params, stream: &Stream, now: Timestamp) -> Result<Asked, Error> {
-        let filter = compile(params.get("filter"), stream, "?filter")?;
+        Asked::of(params.get("filter"), "?filter", stream, now)
+    }
+
+    /// Reads a filter that stands at `path`; without it every record matches.
+    pub(crate) fn of(
+        text: Option<&str>,
+        path: &'static str,
+        stream: &Stream,
+        now: Timestamp,
+    ) -> Result<Asked, Error> {
+        let filter = compile(text, stream, path)?;
         let lowered = filter.as_ref().map(|f| lower(f, &stream.columns, &Env::at(now)));
-        Ok(Asked { filter, lowered, now })
+        Ok(Asked { filter, lowered, path, now })
     }
 
     /// What engines narrow by.
@@ -43,8 +55,12 @@ impl Asked {
 
     /// Whether a candidate matches.
     pub(crate) fn takes(&self, found: &Found) -> bool {
-        let Some(filter) = &self.filter else { return true };
-        filter.matches(&View::from(&found.record), &Env::at(self.now))
+        self.matches(&View::from(&found.record))
+    }
+
+    /// Whether a record matches.
+    pub(crate) fn matches(&self, view: &View<'_>) -> bool {
+        self.filter.as_ref().is_none_or(|filter| filter.matches(view, &Env::at(self.now)))
     }
 
     /// The filter with what was made of it, where there is one.

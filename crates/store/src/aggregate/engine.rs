@@ -1,0 +1,194 @@
+//! The engine groups; what it says of a group is merged here.
+//!
+//! Times come in steps that no bucket's end divides, sums of doubles with how far they may be off.
+//! Where an engine's answer would not be as exact as promised there is none, and we count.
+
+use forebay_db::log::group::{Group, Grouping, Key, Part, Partial, group};
+use forebay_db::log::read::Span;
+use forebay_db::log::scan::extremes;
+use forebay_db::{Conn, Value};
+use forebay_filter::Type;
+use forebay_filter::lower::Place;
+use forebay_model::Error;
+use forebay_model::stream::Stream;
+
+use super::accumulate::{Accumulator, Keep};
+use super::bucket::Steps;
+use super::level::{Level, Shape};
+use super::plan;
+use super::question::{Question, Slot};
+use super::scalar::{Scalar, nearest};
+use super::table::{Keys, MOST_GROUPS, Work, too_many_groups, val_of};
+
+/// The most steps of time over all records.
+const MOST_STEPS: i64 = 100_000;
+/// The most groups that are taken from the engine, where several are parts of one.
+const MOST_PARTS: usize = 200_000;
+/// Beyond this a sum of doubles might not be finite on its way.
+const LARGEST: f64 = 1e300;
+
+/// The engine's groups, each a part of one of ours.
+pub(crate) struct Parts {
+    steps: Vec<Option<Steps>>,
+    groups: Vec<Group>,
+}
+
+/// Asks the engine; nothing when it cannot give an answer as exact as promised.
+pub(crate) async fn ask(
+    conn: &mut Conn,
+    stream: &Stream,
+    question: &Question,
+    here: Span,
+) -> Result<Option<Parts>, Error> {
+    let Some(steps) = steps(conn, stream, question).await? else { return Ok(None) };
+    let keys = question.levels.iter().zip(&steps).map(|(level, steps)| {
+        let steps = steps.map(|steps| (steps.shift, steps.step));
+        plan::place(level, stream).and_then(|place| plan::key(level, place, steps))
+    });
+    let Some(keys) = keys.collect::<Option<Vec<Key>>>() else { return Ok(None) };
+    let mut parts = Vec::with_capacity(question.slots.len());
+    for slot in &question.slots {
+        let Some(part) = part(conn, stream, (question, *slot), here).await? else {
+            return Ok(None);
+        };
+        parts.push(part);
+    }
+    let stepped = steps.iter().any(Option::is_some);
+    let most = if stepped { MOST_PARTS } else { MOST_GROUPS };
+    let grouping = Grouping {
+        condition: question.asked.condition(),
+        up_to: here.last_seq,
+        keys: &keys,
+        parts: &parts,
+        limit: i64::try_from(most + 1).unwrap_or(i64::MAX),
+    };
+    let groups = group(conn, stream.number, &grouping).await?;
+    if groups.len() > most {
+        return if stepped { Ok(None) } else { Err(too_many_groups()) };
+    }
+    Ok(Some(Parts { steps, groups }))
+}
+
+/// Puts the engine's groups together; false when their sums are not as exact as promised.
+pub(crate) fn take(work: &mut Work, parts: &Parts) -> Result<bool, Error> {
+    for group in &parts.groups {
+        merge(work, &parts.steps, group)?;
+    }
+    Ok(work.table.is_sure())
+}
+
+/// The steps of each level by time; nothing when there would be too many.
+async fn steps(
+    conn: &mut Conn,
+    stream: &Stream,
+    question: &Question,
+) -> Result<Option<Vec<Option<Steps>>>, Error> {
+    let mut all = Vec::with_capacity(question.levels.len());
+    for level in &question.levels {
+        let (Shape::Every(buckets), Some(place)) = (&level.shape, plan::place(level, stream))
+        else {
+            all.push(None);
+            continue;
+        };
+        let (least, greatest) = match extremes(conn, stream.number, place).await? {
+            Some((least, greatest)) => (least.int()?, greatest.int()?),
+            None => (0, 0),
+        };
+        let steps = buckets.steps(least, greatest);
+        if steps.count > MOST_STEPS {
+            return Ok(None);
+        }
+        all.push(Some(steps));
+    }
+    Ok(Some(all))
+}
+
+/// What is asked of the engine for a slot; nothing when it could not answer well.
+async fn part(
+    conn: &mut Conn,
+    stream: &Stream,
+    (question, slot): (&Question, Slot),
+    here: Span,
+) -> Result<Option<Part>, Error> {
+    let Some(argument) = slot.argument.and_then(|at| question.arguments.get(at)) else {
+        return Ok(Some(Part::Count));
+    };
+    let Some(place) = argument.place else { return Ok(None) };
+    Ok(match slot.keep {
+        Keep::Count => Some(Part::CountOf(place)),
+        Keep::Least => Some(Part::Least(place)),
+        Keep::Greatest => Some(Part::Greatest(place)),
+        Keep::Sum => sum(conn, stream, (place, argument.expression.ty()), here).await?,
+        Keep::Distinct | Keep::Sketch => None,
+    })
+}
+
+/// How a place is added up: what its least and greatest value allow.
+async fn sum(
+    conn: &mut Conn,
+    stream: &Stream,
+    (place, ty): (Place, &Type),
+    here: Span,
+) -> Result<Option<Part>, Error> {
+    let count = (here.last_seq - here.first_seq + 1).max(1);
+    if !matches!(place, Place::Column(_)) {
+        return Ok(Some(Part::Whole { place, wide: true }));
+    }
+    let found = extremes(conn, stream.number, place).await?;
+    let (least, greatest) = found.unwrap_or((Value::Int(0), Value::Int(0)));
+    if *ty == Type::Int {
+        let safe = |value: i64| value.checked_mul(count).is_some();
+        let wide = !(safe(least.int()?) && safe(greatest.int()?));
+        return Ok(Some(Part::Whole { place, wide }));
+    }
+    let (least, greatest) = (real(&least), real(&greatest));
+    let largest = least.abs().max(greatest.abs()) * nearest(count);
+    let part = Part::Real { place, signed: least < 0.0 && greatest > 0.0 };
+    Ok((largest < LARGEST).then_some(part))
+}
+
+fn real(value: &Value) -> f64 {
+    match value {
+        Value::Real(d) => *d,
+        Value::Int(n) => nearest(*n),
+        _ => 0.0,
+    }
+}
+
+/// Adds what the engine says of a group to the group that it is a part of.
+fn merge(work: &mut Work, steps: &[Option<Steps>], group: &Group) -> Result<(), Error> {
+    let levels = work.question.levels.iter_mut().zip(steps).zip(&group.keys);
+    let keys: Keys = levels.map(|((level, steps), key)| key_of(level, *steps, key)).collect();
+    let Work { question, table, .. } = work;
+    table.update(&keys, &question.slots, |kept| {
+        for ((slot, kept), partial) in question.slots.iter().zip(kept).zip(&group.partials) {
+            let argument = slot.argument.and_then(|at| question.arguments.get(at));
+            let ty = argument.map_or(&Type::Int, |argument| argument.expression.ty());
+            add(kept, partial, ty);
+        }
+    })
+}
+
+fn key_of(level: &mut Level, steps: Option<Steps>, key: &Value) -> Option<Scalar> {
+    match (&mut level.shape, steps, key) {
+        (Shape::Every(buckets), Some(steps), Value::Int(number)) => {
+            Some(Scalar::Time(buckets.of(steps.time(*number))))
+        }
+        (Shape::Ranges(_), _, Value::Int(range)) => Some(Scalar::Int((*range).into())),
+        (Shape::Terms, _, value) => Scalar::of(&val_of(value, level.expression.ty())),
+        _ => None,
+    }
+}
+
+fn add(kept: &mut Accumulator, partial: &Partial, ty: &Type) {
+    let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
+    match (kept, partial) {
+        (Accumulator::Count(all), Partial::Count(count)) => *all += unsigned(*count),
+        (Accumulator::Sum(all), Partial::Whole(sum, count)) => all.add_ints(*sum, unsigned(*count)),
+        (Accumulator::Sum(all), Partial::Real { sum, error, count }) => {
+            all.add_doubles(*sum, unsigned(*count), *error);
+        }
+        (kept, Partial::Value(value)) => kept.take(&val_of(value, ty)),
+        _ => {}
+    }
+}

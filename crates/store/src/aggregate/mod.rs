@@ -1,0 +1,90 @@
+//! Aggregates: what is said of groups of records, exactly where that can be.
+//!
+//! A [`Request`](request::Request) is the body as it was sent, a [`Question`](question::Question)
+//! what it means for a stream. It is answered as of one position. The [`plan`] says by whom:
+//! the [`engine`], or a [`walk`] along the stream; both fill the same [`table`].
+
+mod accumulate;
+mod answer;
+mod bucket;
+mod distinct;
+mod engine;
+mod level;
+mod metric;
+mod plan;
+mod question;
+mod reader;
+mod request;
+mod scalar;
+mod sketch;
+mod sum;
+mod table;
+mod walk;
+
+use forebay_db::Look;
+use forebay_db::log::read::Span;
+use forebay_model::Error;
+use forebay_model::stream::Stream;
+use forebay_model::time::Timestamp;
+
+use crate::Store;
+use crate::controllers::records::positions;
+use crate::query::count::not_too_broad;
+use plan::Plan;
+use question::Question;
+pub(crate) use request::Request;
+use table::Work;
+
+/// Aggregates that are answered at once; more wait, so that some readers stay for others.
+pub(crate) const AT_ONCE: usize = 3;
+
+/// Answers a request as JSON text.
+pub(crate) async fn answer(
+    store: &Store,
+    stream: &Stream,
+    request: Request,
+    now: Timestamp,
+) -> Result<String, Error> {
+    let question = Question::compile(request, stream, now)?;
+    let _turn = store.inner.aggregates.acquire().await.map_err(Error::internal)?;
+    let mut conn = store.inner.db.reader(Look::Scan).await?;
+    let here = positions(&mut conn, stream).await?;
+    if !question.asked.is_exact() {
+        not_too_broad(&mut conn, stream.number, &question.asked, here.last_seq).await?;
+    }
+    drop(conn);
+    let work = Box::new(Work::new(question)?);
+    let (work, plan) = run(store, stream, work, here).await?;
+    let explained = work.question.explain.then(|| plan::explained(&plan, &work.question, stream));
+    let write = move |work: &mut Work| answer::write(work, here.last_seq, explained.as_ref());
+    Ok(walk::apart(work, move |work| Ok(write(work))).await?.1)
+}
+
+/// Fills the table by the first plan that can; says which it was.
+async fn run(
+    store: &Store,
+    stream: &Stream,
+    mut work: Box<Work>,
+    here: Span,
+) -> Result<(Box<Work>, Plan), Error> {
+    let mut plan = plan::choose(&work.question, stream);
+    if plan == Plan::Sql {
+        let mut conn = store.inner.db.reader(Look::Scan).await?;
+        let asked = engine::ask(&mut conn, stream, &work.question, here).await?;
+        drop(conn);
+        if let Some(parts) = asked {
+            let is_sure;
+            (work, is_sure) = walk::apart(work, move |work| engine::take(work, &parts)).await?;
+            if is_sure {
+                return Ok((work, plan));
+            }
+            work.begin_anew()?;
+        }
+        plan = plan::columns(&work.question, stream).map_or(Plan::Records, Plan::Columns);
+    }
+    work = match &plan {
+        Plan::Columns(places) => walk::along_values(store, stream, places, work, here).await?,
+        _ => walk::along_records(store, stream, work, here).await?,
+    };
+    Ok((work, plan))
+}
