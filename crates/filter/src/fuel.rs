@@ -8,7 +8,7 @@ const ELEMENT: usize = 250;
 const CONSTANT: usize = 4;
 /// Building a byte of JSON into a tree.
 const TREE_BYTE: usize = 8;
-/// Taking a state of a pattern over a byte.
+/// Taking a position of a pattern over a byte.
 const STEP: usize = 8;
 
 /// What is left of it.

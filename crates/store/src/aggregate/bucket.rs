@@ -149,11 +149,12 @@ pub(crate) struct Buckets {
     zone: Zone,
     /// Where the time before was: the next is often there too.
     last: Option<Piece>,
+    here: Option<Stretch>,
 }
 
 impl Buckets {
     pub(crate) fn new(every: Every, zone: Zone) -> Buckets {
-        Buckets { every, zone, last: None }
+        Buckets { every, zone, last: None, here: None }
     }
 
     /// The first instant of the bucket that a time is in.
@@ -169,8 +170,10 @@ impl Buckets {
         }
     }
 
-    fn piece(&self, time: i64) -> Piece {
-        let here = self.stretch(time);
+    fn piece(&mut self, time: i64) -> Piece {
+        let known = self.here.filter(|here| (here.from..here.to).contains(&time));
+        let here = known.unwrap_or_else(|| self.stretch(time));
+        self.here = Some(here);
         let local = time + here.offset;
         // Only the ends of time have no whole period.
         let (first, next) = self.every.around(local).unwrap_or((local, local + 1));

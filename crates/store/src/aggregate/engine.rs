@@ -18,11 +18,11 @@ use super::level::{Level, Shape};
 use super::plan;
 use super::question::{Question, Slot};
 use super::scalar::{Scalar, nearest};
-use super::table::{Keys, MOST_GROUPS, Work, too_many_groups, val_of};
+use super::table::{Keys, Work, val_of};
 
 /// The most steps of time over all records.
 const MOST_STEPS: i64 = 100_000;
-/// The most groups that are taken from the engine, where several are parts of one.
+/// The most groups that are taken from the engine; several may be parts of one.
 const MOST_PARTS: usize = 200_000;
 /// Beyond this a sum of doubles might not be finite on its way.
 const LARGEST: f64 = 1e300;
@@ -53,20 +53,15 @@ pub(crate) async fn ask(
         };
         parts.push(part);
     }
-    let stepped = steps.iter().any(Option::is_some);
-    let most = if stepped { MOST_PARTS } else { MOST_GROUPS };
     let grouping = Grouping {
         condition: question.asked.condition(),
         up_to: here.last_seq,
         keys: &keys,
         parts: &parts,
-        limit: i64::try_from(most + 1).unwrap_or(i64::MAX),
+        limit: i64::try_from(MOST_PARTS + 1).unwrap_or(i64::MAX),
     };
     let groups = group(conn, stream.number, &grouping).await?;
-    if groups.len() > most {
-        return if stepped { Ok(None) } else { Err(too_many_groups()) };
-    }
-    Ok(Some(Parts { steps, groups }))
+    Ok((groups.len() <= MOST_PARTS).then_some(Parts { steps, groups }))
 }
 
 /// Puts the engine's groups together; false when their sums are not as exact as promised.

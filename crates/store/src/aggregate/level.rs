@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use forebay_filter::ast::{Expr, Kind};
 use forebay_filter::span::Span;
-use forebay_filter::{Expression, Scope, Type, Val, Zone, parse};
+use forebay_filter::{Expression, MAX_BYTES, Scope, Type, Val, Zone, parse};
 use forebay_model::field::FieldPath;
 use forebay_model::schema::exact_in_double;
 use forebay_model::time::Timestamp;
@@ -131,6 +131,7 @@ impl Level {
 fn field(text: &str, path: &str) -> Result<Expr, Error> {
     let plain = |c: char| c.is_alphanumeric() || "_-$@.".contains(c);
     if let Ok(dotted) = FieldPath::parse(text)
+        && text.len() <= MAX_BYTES
         && text.chars().all(plain)
     {
         let mut at = "data".len();

@@ -12,7 +12,7 @@ use super::question::{Argument, Question, Slot};
 use super::scalar::{Scalar, nearest};
 
 /// The most groups.
-pub(crate) const MOST_GROUPS: usize = 100_000;
+const MOST_GROUPS: usize = 100_000;
 /// The most bytes that all groups of one request hold.
 const MOST_BYTES: usize = 256 << 20;
 
@@ -68,7 +68,7 @@ impl Table {
 
     fn begin(&mut self, keys: &[Option<Scalar>], slots: &[Slot]) -> Result<(), Error> {
         if self.groups.len() == MOST_GROUPS {
-            return Err(too_many_groups());
+            return Err(too_many(&format!("there are more than {MOST_GROUPS} groups")));
         }
         let kept: Vec<Accumulator> = slots.iter().map(|slot| Accumulator::new(slot.keep)).collect();
         let fixed = size_of_val(keys) + size_of_val(kept.as_slice()) + 64;
@@ -76,11 +76,6 @@ impl Table {
         self.groups.insert(keys.to_vec(), kept);
         Ok(())
     }
-}
-
-/// The refusal of more groups than are kept.
-pub(crate) fn too_many_groups() -> Error {
-    too_many(&format!("there are more than {MOST_GROUPS} groups"))
 }
 
 fn too_many(what: &str) -> Error {
@@ -111,9 +106,10 @@ impl Work {
     /// Takes records, those that match.
     pub(crate) fn take_records(&mut self, records: &[Record]) -> Result<(), Error> {
         let env = self.question.env();
+        let is_exact = self.question.asked.is_exact();
         for record in records {
             let view = View::from(record);
-            if self.question.asked.matches(&view) {
+            if is_exact || self.question.asked.matches(&view) {
                 self.take(&Seen::Record(view, env))?;
             }
         }

@@ -156,6 +156,16 @@ mod scenario {
             let sum = ask(&s, body).await[0][0].as_f64().unwrap();
             assert!((sum - 2000.0).abs() <= 2000.0 * 1e-9, "{field}: {sum}");
         }
+        // An engine that rounds on the way is not believed where little is left of much.
+        let values = [1e16, 1.0, -1e16, 0.5];
+        let records = values.map(|ms| data(json!({"ms": ms})));
+        let s = server(engine, &records).await;
+        let body = json!({"metrics": {"sum": "sum(data.ms)"}, "explain": true});
+        let answer = s.post(PATH, body).await.expect(200);
+        assert_eq!(
+            (rows(&answer)[0][0].clone(), &answer["explain"]["plan"]),
+            (json!(1.5), &json!("columns"))
+        );
     }
 
     pub(super) async fn records_without_a_field_are_a_group(engine: Engine) {

@@ -2,7 +2,7 @@
 
 use crate::support::both;
 
-both! { periods_follow_the_clock_on_the_wall }
+both! { periods_follow_the_clock_on_the_wall  short_periods_and_long_times }
 
 mod scenario {
     use serde_json::{Value, json};
@@ -144,6 +144,48 @@ mod scenario {
                 days.iter().map(|(day, n)| json!([format!("{day}:00.000000Z"), n])).collect();
             assert_eq!(rows(&answer), expected, "{zone} {day}");
         }
+    }
+
+    pub(super) async fn short_periods_and_long_times(engine: Engine) {
+        let at = |time: &str| json!({"time": time, "data": {}});
+        let s = server(
+            engine,
+            &[
+                "0001-01-01T00:00:00Z",
+                "1893-03-31T23:06:31.999999Z",
+                "1893-03-31T23:06:32Z",
+                "2026-01-01T00:00:00.000999Z",
+                "2026-01-01T00:00:00.001Z",
+                "9999-12-30T22:00:00Z",
+            ]
+            .map(at),
+        )
+        .await;
+        let ask = async |field: &str, every: &str, zone: &str| {
+            let level = json!({"as": "t", "field": field, "every": every, "zone": zone});
+            let body = json!({"group_by": [level], "explain": true});
+            let answer = s.post("/v1/streams/calls/aggregate", body).await.expect(200);
+            let plan = answer["explain"]["plan"].as_str().unwrap().to_owned();
+            let text = |row: &Value| format!("{} {}", row[0].as_str().unwrap(), row[1]);
+            (rows(&answer).iter().map(text).collect::<Vec<_>>(), plan)
+        };
+        // Too many steps for the engine.
+        let (found, plan) = ask("time", "1ms", "UTC").await;
+        assert_eq!((found.len(), plan.as_str()), (6, "columns"));
+        assert_eq!(found[4], "2026-01-01T00:00:00.001000Z 1");
+        // Until 1893 a place had its own noon.
+        let (found, _) = ask("time", "1d", "Europe/Berlin").await;
+        let expected = [
+            "0001-01-01T00:00:00.000000Z 1",
+            "1893-03-30T23:06:32.000000Z 1",
+            "1893-03-31T23:06:32.000000Z 1",
+            "2025-12-31T23:00:00.000000Z 2",
+            "9999-12-29T23:00:00.000000Z 1",
+        ];
+        assert_eq!(found, expected);
+        let (found, plan) = ask("received_at", "1y", "+14:00").await;
+        assert_eq!((found.len(), plan.as_str()), (1, "sql"));
+        assert!(found[0].ends_with("-12-31T10:00:00.000000Z 6"), "{found:?}");
     }
 
     async fn check(s: &Server, field: &str, (zone, (day, _), days, (count, odd)): &Case) {
