@@ -36,7 +36,7 @@ fuzz_target!(|input: &[u8]| {
     let text = to_canonical(&data);
     let view = View { id: "x", seq: 1, version: 1, time: 0, received_at: 1, data: &text };
     let now = Timestamp::from_micros(1_800_000_000_000_000);
-    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), email: None };
+    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), ..Auth::default() };
     let env = Env { now, auth: Some(&auth), given: &[] };
     let there = data.pointer("/a/s").is_some_and(|value| !value.is_null());
     assert_eq!(THERE.matches(&view, &env), there, "{text}");

@@ -241,6 +241,7 @@ impl<'a> Cx<'a, '_> {
         match part {
             AuthPart::UserId => text(&auth.user_id),
             AuthPart::Email => text(&auth.email),
+            AuthPart::KeyId => text(&auth.key_id),
             AuthPart::Roles => auth.roles.as_deref().map_or(Val::Unknown, Val::Texts),
         }
     }

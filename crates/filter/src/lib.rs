@@ -30,7 +30,7 @@ mod zone;
 
 pub use compile::{Expression, Filter};
 pub use eval::{Env, View};
-pub use matcher::Matcher;
+pub use matcher::{Matcher, Wish};
 pub use mistake::{Mistake, Mistakes};
 pub use parse::parse;
 pub use scope::{Auth, Scope};

@@ -3,9 +3,12 @@
 //! Most filters ask that some field equals some constant. Such a filter is kept under that field and
 //! value: a record is looked up by its own values, and only what is found there is evaluated.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
+
+use forebay_model::time::Timestamp;
 
 use crate::ast::Operator;
 use crate::compile::Filter;
@@ -13,16 +16,42 @@ use crate::eval::{Env, View};
 use crate::fields::{Paths, Slots};
 use crate::node::{Kind, Node};
 use crate::number;
+use crate::scope::{Auth, AuthPart};
 use crate::types::Type;
 use crate::value::{Const, Val};
 
 /// Fields that no filter asks for any more are forgotten when there are so many of them.
 const STALE_FIELDS: usize = 64;
 
-/// Filters by who asked, with an index over their equalities.
+/// What somebody wants to hear of: records that match all of some filters, which may speak of who
+/// asks. Without a filter, every record.
+#[derive(Debug, Clone, Default)]
+pub struct Wish {
+    /// The filters.
+    pub filters: Vec<Arc<Filter>>,
+    /// What `auth.…` is.
+    pub auth: Option<Arc<Auth>>,
+}
+
+impl Wish {
+    /// Whether a record is wanted that arrived at `now`.
+    pub fn matches(&self, view: &View<'_>, now: Timestamp) -> bool {
+        let env = Env { now, auth: self.auth.as_deref(), given: &[] };
+        self.filters.iter().all(|filter| filter.matches(view, &env))
+    }
+
+    /// The filter that leaves the fewest records by an equality.
+    fn anchor(&self) -> Option<Anchor<'_>> {
+        let auth = self.auth.as_deref();
+        let anchors = self.filters.iter().filter_map(|f| anchor_of(f, auth, &f.0.root));
+        anchors.min_by_key(|anchor| anchor.values.len())
+    }
+}
+
+/// Wishes by who asked, with an index over their equalities.
 #[derive(Debug)]
 pub struct Matcher<K> {
-    filters: HashMap<K, Option<Arc<Filter>>>,
+    wishes: HashMap<K, Wish>,
     paths: Paths,
     /// By the slots of `paths`.
     fields: Vec<Index<K>>,
@@ -49,13 +78,13 @@ enum Scalar {
 /// What every record must have that a filter matches: one of some values at a path.
 struct Anchor<'f> {
     path: &'f [String],
-    values: Vec<&'f Const>,
+    values: Vec<Cow<'f, Const>>,
 }
 
 impl<K> Default for Matcher<K> {
     fn default() -> Self {
         Matcher {
-            filters: HashMap::new(),
+            wishes: HashMap::new(),
             paths: Paths::new(),
             fields: Vec::new(),
             others: Vec::new(),
@@ -64,17 +93,17 @@ impl<K> Default for Matcher<K> {
 }
 
 impl<K: Copy + Eq + Hash> Matcher<K> {
-    /// Adds a filter; without one, every record matches.
-    pub fn insert(&mut self, who: K, filter: Option<Arc<Filter>>) {
+    /// Adds a wish, in the place of an earlier one.
+    pub fn insert(&mut self, who: K, wish: Wish) {
         self.remove(who);
-        self.index(who, filter.as_deref());
-        self.filters.insert(who, filter);
+        self.index(who, &wish);
+        self.wishes.insert(who, wish);
     }
 
-    /// Takes a filter away.
+    /// Takes a wish away.
     pub fn remove(&mut self, who: K) {
-        let Some(filter) = self.filters.remove(&who) else { return };
-        match filter.as_deref().and_then(anchor) {
+        let Some(wish) = self.wishes.remove(&who) else { return };
+        match wish.anchor() {
             None => self.others.retain(|other| *other != who),
             Some(anchor) => {
                 let slot = self.paths.slot(anchor.path, Type::Any);
@@ -88,25 +117,20 @@ impl<K: Copy + Eq + Hash> Matcher<K> {
         }
     }
 
-    /// How many filters there are.
+    /// How many wishes there are.
     pub fn len(&self) -> usize {
-        self.filters.len()
+        self.wishes.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.filters.is_empty()
+        self.wishes.is_empty()
     }
 
-    /// Tells of each filter that a record matches; each is told once.
-    pub fn matching(&self, view: &View<'_>, env: &Env<'_>, mut tell: impl FnMut(K)) {
+    /// Tells of each wish that a record fulfils which arrived at `now`; each is told once.
+    pub fn matching(&self, view: &View<'_>, now: Timestamp, mut tell: impl FnMut(K)) {
         let mut ask = |who: &K| {
-            let taken = match self.filters.get(who) {
-                Some(Some(filter)) => filter.matches(view, env),
-                Some(None) => true,
-                None => false,
-            };
-            if taken {
+            if self.wishes.get(who).is_some_and(|wish| wish.matches(view, now)) {
                 tell(*who);
             }
         };
@@ -120,8 +144,8 @@ impl<K: Copy + Eq + Hash> Matcher<K> {
         }
     }
 
-    fn index(&mut self, who: K, filter: Option<&Filter>) {
-        let Some(anchor) = filter.and_then(anchor) else {
+    fn index(&mut self, who: K, wish: &Wish) {
+        let Some(anchor) = wish.anchor() else {
             self.others.push(who);
             return;
         };
@@ -135,13 +159,12 @@ impl<K: Copy + Eq + Hash> Matcher<K> {
     }
 
     fn rebuild(&mut self) {
-        let filters = std::mem::take(&mut self.filters);
-        *self = Matcher { filters, ..Matcher::default() };
-        let all: Vec<(K, Option<Arc<Filter>>)> =
-            self.filters.iter().map(|(who, filter)| (*who, filter.clone())).collect();
-        for (who, filter) in all {
-            self.index(who, filter.as_deref());
+        let wishes = std::mem::take(&mut self.wishes);
+        *self = Matcher::default();
+        for (who, wish) in &wishes {
+            self.index(*who, wish);
         }
+        self.wishes = wishes;
     }
 }
 
@@ -210,11 +233,7 @@ fn scalar(value: &Val<'_>) -> Option<Scalar> {
     })
 }
 
-fn anchor(filter: &Filter) -> Option<Anchor<'_>> {
-    anchor_of(filter, &filter.0.root)
-}
-
-fn anchor_of<'f>(filter: &'f Filter, node: &'f Node) -> Option<Anchor<'f>> {
+fn anchor_of<'f>(filter: &'f Filter, auth: Option<&Auth>, node: &'f Node) -> Option<Anchor<'f>> {
     let path = |node: &Node| match &node.kind {
         Kind::Data(slot) => filter.0.paths.fields().get(*slot).map(|field| field.path.as_slice()),
         _ => None,
@@ -222,11 +241,11 @@ fn anchor_of<'f>(filter: &'f Filter, node: &'f Node) -> Option<Anchor<'f>> {
     match &node.kind {
         // The one with the fewest values leaves the fewest records.
         Kind::And(parts) => {
-            let anchors = parts.iter().filter_map(|part| anchor_of(filter, part));
+            let anchors = parts.iter().filter_map(|part| anchor_of(filter, auth, part));
             anchors.min_by_key(|anchor| anchor.values.len())
         }
         Kind::Or(parts) => {
-            let mut anchors = parts.iter().map(|part| anchor_of(filter, part));
+            let mut anchors = parts.iter().map(|part| anchor_of(filter, auth, part));
             let mut all = anchors.next()??;
             for other in anchors {
                 let other = other.filter(|other| other.path == all.path)?;
@@ -235,30 +254,43 @@ fn anchor_of<'f>(filter: &'f Filter, node: &'f Node) -> Option<Anchor<'f>> {
             Some(all)
         }
         Kind::Compare(Operator::Equal, sides) => {
-            let (path, value) = match (&sides[0].kind, &sides[1].kind) {
-                (_, Kind::Const(value)) => (path(&sides[0])?, value),
-                (Kind::Const(value), _) => (path(&sides[1])?, value),
-                _ => return None,
+            let (field, value) = match path(&sides[0]) {
+                Some(path) => (path, &sides[1].kind),
+                None => (path(&sides[1])?, &sides[0].kind),
             };
-            Some(Anchor { path, values: vec![value] })
+            Some(Anchor { path: field, values: vec![known(value, auth)?] })
         }
         Kind::Among(value, list) => {
-            Some(Anchor { path: path(value)?, values: list.iter().collect() })
+            Some(Anchor { path: path(value)?, values: list.iter().map(Cow::Borrowed).collect() })
         }
-        Kind::Data(_) => Some(Anchor { path: path(node)?, values: vec![&Const::Bool(true)] }),
+        Kind::Data(_) => {
+            Some(Anchor { path: path(node)?, values: vec![Cow::Owned(Const::Bool(true))] })
+        }
         _ => None,
     }
 }
 
+/// A value that is the same for every record: a constant, or a part of who asks.
+fn known<'f>(kind: &'f Kind, auth: Option<&Auth>) -> Option<Cow<'f, Const>> {
+    let text = match kind {
+        Kind::Const(value) => return Some(Cow::Borrowed(value)),
+        Kind::Auth(AuthPart::UserId) => auth?.user_id.clone()?,
+        Kind::Auth(AuthPart::Email) => auth?.email.clone()?,
+        Kind::Auth(AuthPart::KeyId) => auth?.key_id.clone()?,
+        _ => return None,
+    };
+    Some(Cow::Owned(Const::Text(text)))
+}
+
 #[cfg(test)]
 mod tests {
-    use forebay_model::time::Timestamp;
     use serde_json::json;
 
     use super::*;
     use crate::Scope;
 
-    const FILTERS: [&str; 12] = [
+    const FILTERS: [&str; 13] = [
+        "data.a == auth.user_id",
         "data.a == 'x'",
         "data.a == 'x' && data.b > 5",
         "data.a in ['x', 'y'] || data.a == 'z'",
@@ -277,14 +309,16 @@ mod tests {
     fn the_index_says_what_asking_each_would_say() {
         let schema = json!({"type": "object"});
         let mut matcher = Matcher::default();
+        let auth = Arc::new(Auth { user_id: Some("x".into()), ..Auth::default() });
         let filters: Vec<Arc<Filter>> = FILTERS
             .iter()
             .map(|text| Arc::new(Filter::compile(text, Scope::record(&schema)).unwrap()))
             .collect();
         for (at, filter) in filters.iter().enumerate() {
-            matcher.insert(at, Some(filter.clone()));
+            let wish = Wish { filters: vec![filter.clone()], auth: Some(auth.clone()) };
+            matcher.insert(at, wish);
         }
-        matcher.insert(99, None);
+        matcher.insert(99, Wish::default());
         let records = [
             "{}",
             r#"{"a":"x","b":5,"ok":true}"#,
@@ -293,12 +327,13 @@ mod tests {
             r#"{"a":["x"],"b":6}"#,
             r#"{"a":"\u0078","b":4}"#,
         ];
-        let env = Env::at(Timestamp::from_micros(0));
+        let now = Timestamp::from_micros(0);
+        let env = Env { now, auth: Some(&auth), given: &[] };
         for removed in 0..=filters.len() {
             for data in records {
                 let view = View { id: "", seq: 1, version: 1, time: 0, received_at: 0, data };
                 let mut told = Vec::new();
-                matcher.matching(&view, &env, |who| told.push(who));
+                matcher.matching(&view, now, |who| told.push(who));
                 told.sort_unstable();
                 let asked = filters.iter().enumerate().skip(removed);
                 let mut expected: Vec<usize> =
@@ -317,10 +352,8 @@ mod tests {
         let mut matcher = Matcher::default();
         for at in 0..1000 {
             let text = format!("data.f{at} == 1");
-            matcher.insert(
-                at,
-                Some(Arc::new(Filter::compile(&text, Scope::record(&schema)).unwrap())),
-            );
+            let filters = vec![Arc::new(Filter::compile(&text, Scope::record(&schema)).unwrap())];
+            matcher.insert(at, Wish { filters, auth: None });
             matcher.remove(at);
         }
         assert!(matcher.fields.len() <= STALE_FIELDS + 1);

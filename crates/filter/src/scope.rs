@@ -1,5 +1,6 @@
 //! What a text may speak of: a record of a stream, who asks, or values that are given by name.
 
+use forebay_model::principal::Principal;
 use serde_json::Value;
 
 use crate::types::Type;
@@ -36,6 +37,19 @@ pub struct Auth {
     pub roles: Option<Vec<String>>,
     /// `auth.email`
     pub email: Option<String>,
+    /// `auth.key_id`
+    pub key_id: Option<String>,
+}
+
+impl From<&Principal> for Auth {
+    fn from(who: &Principal) -> Auth {
+        Auth {
+            user_id: who.user_id.clone(),
+            roles: Some(who.roles.clone()),
+            email: who.email.clone(),
+            key_id: who.key_id.clone(),
+        }
+    }
 }
 
 /// The parts of `auth`.
@@ -44,15 +58,20 @@ pub(crate) enum AuthPart {
     UserId,
     Roles,
     Email,
+    KeyId,
 }
 
 impl AuthPart {
-    pub(crate) const ALL: [(&'static str, AuthPart); 3] =
-        [("user_id", AuthPart::UserId), ("roles", AuthPart::Roles), ("email", AuthPart::Email)];
+    pub(crate) const ALL: [(&'static str, AuthPart); 4] = [
+        ("user_id", AuthPart::UserId),
+        ("roles", AuthPart::Roles),
+        ("email", AuthPart::Email),
+        ("key_id", AuthPart::KeyId),
+    ];
 
     pub(crate) fn ty(self) -> Type {
         match self {
-            AuthPart::UserId | AuthPart::Email => Type::Text,
+            AuthPart::UserId | AuthPart::Email | AuthPart::KeyId => Type::Text,
             AuthPart::Roles => Type::List(Box::new(Type::Text)),
         }
     }

@@ -52,7 +52,8 @@ fn verdict(source: &str, data: &str) -> Option<bool> {
         received_at: now().micros(),
         data,
     };
-    let auth = Auth { user_id: Some("u1".into()), roles: Some(vec!["ops".into()]), email: None };
+    let auth =
+        Auth { user_id: Some("u1".into()), roles: Some(vec!["ops".into()]), ..Auth::default() };
     filter.verdict(&view, &Env { now: now(), auth: Some(&auth), given: &[] })
 }
 

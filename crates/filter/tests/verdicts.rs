@@ -55,6 +55,7 @@ impl Given {
                     user_id: text("user_id"),
                     roles,
                     email: text("email"),
+                    ..Auth::default()
                 });
             }
             _ => panic!("{what} {value}"),

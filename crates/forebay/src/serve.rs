@@ -11,6 +11,7 @@ use axum::Router;
 use axum::routing::get;
 use forebay_auth::Keys;
 use forebay_config::Config;
+use forebay_contract::Identity;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::{Gateway, Listening, Status};
 use forebay_http::cursor::Signer;
@@ -63,6 +64,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let key = given.as_deref().or(for_this_run.as_deref());
     let opened = Keys::open(&db, key).await.map_err(|e| other(&e))?;
     let signer = Signer::new(&opened.cursor_secret);
+    let identity: Arc<dyn Identity> = Arc::new(opened.keys);
     let catalog = StoredCatalog::new(db.clone());
     let stopping = CancellationToken::new();
     let store = Store::open(
@@ -70,17 +72,18 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
         forebay_store::Deps {
             db: db.clone(),
             catalog: catalog.clone(),
+            identity: identity.clone(),
             signer,
-            clock,
+            clock: clock.clone(),
             stopping: stopping.clone(),
         },
     );
-    let deps = forebay_process::Deps { db: db.clone(), catalog };
+    let deps = forebay_process::Deps { db: db.clone(), catalog, clock };
     let process = Process::open(settings.process, deps);
     let description = openapi::document().map_err(|e| other(&e))?;
     let routes = store.router().merge(process.router()).merge(described(description));
     let status = Arc::new(Own { db: db.clone(), metrics });
-    let gateway = Gateway::new(settings.gateway, routes.clone(), Arc::new(opened.keys), status);
+    let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
     let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
     let listening = listening.map_err(Failure::Configuration)?;
     let addresses = listening.addresses().map_err(|e| other(&e))?;

@@ -21,6 +21,8 @@ pub enum Code {
     Unauthenticated,
     /// The principal is known, but lacks the permission.
     Forbidden,
+    /// A subscription's rights, or its stream's rules, are not what they were when it began.
+    AccessChanged,
     /// There is nothing here, or nothing that the caller may see.
     NotFound,
     /// The path exists, but not with this method.
@@ -72,6 +74,7 @@ impl Code {
         Code::BadRequest,
         Code::Unauthenticated,
         Code::Forbidden,
+        Code::AccessChanged,
         Code::NotFound,
         Code::MethodNotAllowed,
         Code::AppendOnly,
@@ -103,6 +106,7 @@ impl Code {
             Code::BadRequest => ("bad_request", 400, "The request is malformed"),
             Code::Unauthenticated => ("unauthenticated", 401, "A valid credential is needed"),
             Code::Forbidden => ("forbidden", 403, "A permission is missing"),
+            Code::AccessChanged => ("access_changed", 403, "Rights or rules have changed"),
             Code::NotFound => ("not_found", 404, "Not found"),
             Code::MethodNotAllowed => ("method_not_allowed", 405, "The method is not allowed"),
             Code::AppendOnly => ("append_only", 405, "Records of an append stream do not change"),

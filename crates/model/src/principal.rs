@@ -48,6 +48,8 @@ pub const STREAMS_READ: Right = Right("streams", "read");
 pub const RECORDS_WRITE: Right = Right("records", "write");
 /// See records: get, list, export, follow.
 pub const RECORDS_READ: Right = Right("records", "read");
+/// See and write records whatever a stream's access rules say.
+pub const ACCESS_BYPASS: Right = Right("access", "bypass");
 /// Read the process's own metrics on the public listener.
 pub const METRICS_READ: Right = Right("metrics", "read");
 

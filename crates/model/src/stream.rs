@@ -30,6 +30,73 @@ pub struct Definition {
     pub id_from: Option<FieldPath>,
     /// Where a plain body carries its time.
     pub time_from: Option<FieldPath>,
+    /// Who may do what with which records, beside permissions.
+    pub access: Access,
+}
+
+/// A stream's access rules: filters that narrow what a principal may read and write. An absent rule
+/// leaves it to permissions alone.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Which records are seen, by any door.
+    pub read: Option<String>,
+    /// Which records may be made.
+    pub create: Option<String>,
+    /// Which records may be changed: both what was and what becomes of it must match.
+    pub update: Option<String>,
+    /// Which records may be deleted.
+    pub delete: Option<String>,
+}
+
+impl Access {
+    /// Each rule by its name.
+    pub fn rules(&self) -> [(&'static str, Option<&str>); 4] {
+        [
+            ("read", self.read.as_deref()),
+            ("create", self.create.as_deref()),
+            ("update", self.update.as_deref()),
+            ("delete", self.delete.as_deref()),
+        ]
+    }
+
+    fn read_json(value: Option<&Value>, errors: &mut Vec<FieldError>) -> Access {
+        let mut access = Access::default();
+        let members = match value {
+            None | Some(Value::Null) => return access,
+            Some(Value::Object(members)) => members,
+            Some(_) => {
+                errors.push(FieldError::new("/access", "type_mismatch", "access is an object"));
+                return access;
+            }
+        };
+        for (name, rule) in members {
+            let mut path = "/access".to_owned();
+            push_pointer(&mut path, name);
+            let text = match rule {
+                Value::Null => None,
+                Value::String(text) => Some(text.clone()),
+                _ => {
+                    errors.push(FieldError::new(
+                        path,
+                        "type_mismatch",
+                        "a rule is a filter's text",
+                    ));
+                    continue;
+                }
+            };
+            match name.as_str() {
+                "read" => access.read = text,
+                "create" => access.create = text,
+                "update" => access.update = text,
+                "delete" => access.delete = text,
+                _ => {
+                    let message = "the rules are read, create, update and delete";
+                    errors.push(FieldError::new(path, "unknown_member", message));
+                }
+            }
+        }
+        access
+    }
 }
 
 const MEMBERS: &[&str] =
@@ -45,10 +112,11 @@ impl Definition {
         check_fixed(members, &mut errors);
         let id_from = path_member(members, "id_from", &mut errors);
         let time_from = path_member(members, "time_from", &mut errors);
+        let access = Access::read_json(members.get("access"), &mut errors);
         let schema = members.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
         match Schema::compile(&schema) {
             Ok(compiled) if errors.is_empty() => {
-                Ok((Definition { schema, id_from, time_from }, compiled))
+                Ok((Definition { schema, id_from, time_from, access }, compiled))
             }
             Ok(_) => Err(errors),
             Err(more) => {
@@ -70,6 +138,12 @@ impl Definition {
             if let Some(path) = path {
                 out.insert(name.into(), path.to_string().into());
             }
+        }
+        let rules = self.access.rules().into_iter();
+        let rules: Map<String, Value> =
+            rules.filter_map(|(name, rule)| Some((name.to_owned(), rule?.into()))).collect();
+        if !rules.is_empty() {
+            out.insert("access".into(), rules.into());
         }
         out
     }
@@ -99,7 +173,7 @@ fn check_fixed(members: &Map<String, Value>, errors: &mut Vec<FieldError>) {
         None | Some(Some("reject")) => {}
         _ => errors.push(FieldError::unsupported("/on_reject", "anything but `reject`")),
     }
-    for name in ["access", "pipeline", "retention"] {
+    for name in ["pipeline", "retention"] {
         if members.get(name).is_some_and(|v| !v.is_null()) {
             errors.push(FieldError::unsupported(format!("/{name}"), &format!("`{name}`")));
         }

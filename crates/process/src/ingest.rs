@@ -10,10 +10,12 @@ use forebay_db::{DbError, Lane, Look};
 use forebay_http::{Answer, reply};
 use forebay_model::principal::{Principal, RECORDS_WRITE};
 use forebay_model::stream::Stream;
+use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
 use http::{HeaderMap, HeaderName, StatusCode};
 
 use crate::Process;
+use crate::access::Creation;
 use crate::answer::{Entry, Plan};
 use crate::decode::{Bounds, Form, Limits, Row, Taken, batch, read_body};
 use crate::prepare::{Reading, prepare};
@@ -46,6 +48,7 @@ pub(crate) struct Shape {
 /// A request with its body.
 struct Job {
     who: Arc<Principal>,
+    now: Timestamp,
     body: Taken,
     source: Source,
     shape: Shape,
@@ -97,6 +100,7 @@ impl Process {
         }
         let job = Arc::new(Job {
             who: who.clone(),
+            now: self.inner.clock.now(),
             body,
             source,
             shape,
@@ -235,8 +239,10 @@ impl Job {
                 kept: Vec::with_capacity(rows.len()),
             };
             let mut kept = Vec::with_capacity(rows.len());
+            let creation = Creation::of(&self.who, &stream, self.now);
             for (index, row) in rows.into_iter().enumerate() {
-                match row.and_then(|row| prepare(row, &stream, how)) {
+                let row = row.and_then(|row| prepare(row, &stream, how));
+                match row.and_then(|row| creation.check(row)) {
                     Ok(row) => {
                         let id = if minimal { String::new() } else { row.id.clone() };
                         entry.kept.push((index, id));

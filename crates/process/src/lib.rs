@@ -1,5 +1,6 @@
 //! The service that writes records: decode, the right to write, schema, append.
 
+mod access;
 mod answer;
 pub mod api;
 pub mod config;
@@ -16,6 +17,7 @@ use std::sync::Arc;
 use axum::Router;
 use forebay_contract::Catalog;
 use forebay_db::Db;
+use forebay_model::time::SharedClock;
 use tokio::sync::Semaphore;
 
 use config::ProcessConfig;
@@ -29,6 +31,7 @@ pub struct Process {
 struct Inner {
     db: Db,
     catalog: Arc<dyn Catalog>,
+    clock: SharedClock,
     config: ProcessConfig,
     /// KiB of bodies that are accepted and not yet stored.
     queue: Arc<Semaphore>,
@@ -41,14 +44,18 @@ pub struct Deps {
     pub db: Db,
     /// What each stream is.
     pub catalog: Arc<dyn Catalog>,
+    /// The time.
+    pub clock: SharedClock,
 }
 
 impl Process {
     /// Opens the service.
     pub fn open(config: ProcessConfig, deps: Deps) -> Process {
-        let Deps { db, catalog } = deps;
+        let Deps { db, catalog, clock } = deps;
         let queue = Arc::new(Semaphore::new(config.queue / 1024));
-        Process { inner: Arc::new(Inner { db, catalog, config, queue, quota: Default::default() }) }
+        Process {
+            inner: Arc::new(Inner { db, catalog, clock, config, queue, quota: Default::default() }),
+        }
     }
 
     /// Its HTTP door.

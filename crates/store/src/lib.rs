@@ -1,5 +1,6 @@
 //! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
 
+mod access;
 mod aggregate;
 pub mod api;
 pub mod catalog;
@@ -16,10 +17,11 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 
 use axum::Router;
+use forebay_contract::Identity;
 use forebay_db::Db;
 use forebay_http::cursor::Signer;
 use forebay_model::time::SharedClock;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 use catalog::StoredCatalog;
@@ -39,6 +41,9 @@ struct Inner {
     clock: SharedClock,
     config: StoreConfig,
     stopping: CancellationToken,
+    identity: Arc<dyn Identity>,
+    /// Moves when somebody's rights or some stream's rules changed.
+    access_changes: watch::Sender<u64>,
     /// Who reads new records for all subscribers of a stream.
     hubs: Hubs,
     /// Turns to answer an aggregate.
@@ -53,6 +58,8 @@ pub struct Deps {
     pub db: Db,
     /// The catalog that this service keeps.
     pub catalog: Arc<StoredCatalog>,
+    /// Who asks, for those who go on asking.
+    pub identity: Arc<dyn Identity>,
     /// What cursors are signed with.
     pub signer: Signer,
     /// The time.
@@ -64,11 +71,23 @@ pub struct Deps {
 impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
-        let Deps { db, catalog, signer, clock, stopping } = deps;
+        let Deps { db, catalog, identity, signer, clock, stopping } = deps;
         let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
         let aggregates = Semaphore::new(aggregate::AT_ONCE);
-        let inner =
-            Inner { db, catalog, signer, clock, config, stopping, hubs, aggregates, subscribers };
+        let access_changes = watch::Sender::new(0);
+        let inner = Inner {
+            db,
+            catalog,
+            signer,
+            clock,
+            config,
+            stopping,
+            identity,
+            access_changes,
+            hubs,
+            aggregates,
+            subscribers,
+        };
         Store { inner: Arc::new(inner) }
     }
 
@@ -79,6 +98,10 @@ impl Store {
 
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
-        tokio::join!(tasks::fill::run(&self.inner.db), tasks::purge::run(&self.inner));
+        tokio::join!(
+            tasks::access::run(&self.inner),
+            tasks::fill::run(&self.inner.db),
+            tasks::purge::run(&self.inner)
+        );
     }
 }

@@ -24,6 +24,7 @@ mod walk;
 use forebay_db::Look;
 use forebay_db::log::read::Span;
 use forebay_model::Error;
+use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
 
@@ -38,14 +39,15 @@ use table::Work;
 /// Aggregates that are answered at once; more wait, so that some readers stay for others.
 pub(crate) const AT_ONCE: usize = 3;
 
-/// Answers a request as JSON text.
+/// Answers a request as JSON text, over the records that the asker may see.
 pub(crate) async fn answer(
     store: &Store,
     stream: &Stream,
+    who: &Principal,
     request: Request,
     now: Timestamp,
 ) -> Result<String, Error> {
-    let question = Question::compile(request, stream, now)?;
+    let question = Question::compile(request, stream, who, now)?;
     let _turn = store.inner.aggregates.acquire().await.map_err(Error::internal)?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let here = positions(&mut conn, stream).await?;

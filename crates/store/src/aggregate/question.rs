@@ -2,6 +2,7 @@
 
 use forebay_filter::lower::{Place, place};
 use forebay_filter::{Env, Expression, Filter, Scope, Type};
+use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
@@ -55,11 +56,12 @@ impl Question {
     pub(crate) fn compile(
         request: Request,
         stream: &Stream,
+        who: &Principal,
         now: Timestamp,
     ) -> Result<Question, Error> {
         let scope = Scope::record(&stream.definition.schema);
         let mut wrong = Vec::new();
-        let asked = Asked::of(request.filter.as_deref(), "/filter", stream, now);
+        let asked = Asked::of((request.filter.as_deref(), "/filter"), stream, who, now);
         let asked = noted(asked, &mut wrong);
         let levels = request.levels.iter().enumerate();
         let levels: Vec<Option<Level>> =
@@ -87,8 +89,8 @@ impl Question {
     }
 
     /// What surrounds an evaluation on a record.
-    pub(crate) fn env(&self) -> Env<'static> {
-        Env::at(self.asked.now)
+    pub(crate) fn env(&self) -> Env<'_> {
+        self.asked.env()
     }
 }
 

@@ -105,7 +105,9 @@ impl Work {
 
     /// Takes records, those that match.
     pub(crate) fn take_records(&mut self, records: &[Record]) -> Result<(), Error> {
-        let env = self.question.env();
+        // Shared, because what is taken changes the question's own memory.
+        let asker = self.question.asked.asker();
+        let env = Env { now: self.question.asked.now, auth: Some(&asker), given: &[] };
         let is_exact = self.question.asked.is_exact();
         for record in records {
             let view = View::from(record);

@@ -41,6 +41,6 @@ pub(crate) async fn create(
     let request = aggregate::Request::read(&document)?;
     let stream = store.inner.catalog.stream(&name).await?;
     let now = store.inner.clock.now();
-    let answer = aggregate::answer(&store, &stream, request, now).await?;
+    let answer = aggregate::answer(&store, &stream, &who, request, now).await?;
     Ok(json_text(StatusCode::OK, answer))
 }

@@ -56,7 +56,7 @@ pub(crate) async fn export(
     };
     let after: i64 = params.parse("after", "a position")?.unwrap_or(0);
     let stream = store.inner.catalog.stream(&name).await?;
-    let asked = Asked::read(&params, &stream, store.inner.clock.now())?;
+    let asked = Asked::read(&params, &stream, &who, store.inner.clock.now())?;
     let mut conn = store.inner.db.reader(Look::Point).await?;
     let up_to = positions(&mut conn, &stream).await?.last_seq;
     drop(conn);

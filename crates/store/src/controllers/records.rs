@@ -4,10 +4,11 @@ use axum::extract::{Path, State};
 use forebay_contract::Catalog;
 use forebay_db::log::read::{Span, by_id, span};
 use forebay_db::{Conn, Look};
+use forebay_filter::View;
 use forebay_http::query::{Params, bad};
 use forebay_http::reply::{json_text, versioned};
 use forebay_http::{Answer, Problem, Who};
-use forebay_model::principal::RECORDS_READ;
+use forebay_model::principal::{Principal, RECORDS_READ};
 use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
 use http::{HeaderMap, StatusCode};
@@ -56,6 +57,9 @@ pub(crate) async fn show(
     wait_for(&store, &stream, &params).await?;
     let mut conn = store.inner.db.reader(Look::Point).await?;
     let record = by_id(&mut conn, stream.number, &id).await?;
+    let asked = Asked::of((None, ""), &stream, &who, store.inner.clock.now())?;
+    // What may not be seen is not there.
+    let record = record.filter(|record| asked.matches(&View::from(record)));
     let record = record.ok_or_else(|| Error::not_found(format!("the record `{id}`")))?;
     let mut body = String::new();
     fields.write(&record, &name, &mut body);
@@ -91,17 +95,17 @@ pub(crate) async fn list(
 ) -> Answer {
     params.only(LIST)?;
     who.require_on_stream(RECORDS_READ, &name)?;
-    match listed(&store, &name, &params).await {
+    match listed(&store, &who, &name, &params).await {
         // A definition that changed meanwhile took a column away: ask with the new one.
         Err(Problem(error)) if error.code == Code::NotFound => {
             store.inner.catalog.forget(&name);
-            listed(&store, &name, &params).await
+            listed(&store, &who, &name, &params).await
         }
         answer => answer,
     }
 }
 
-async fn listed(store: &Store, name: &str, params: &Params) -> Answer {
+async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> Answer {
     let fields = Fields::read(params)?;
     let limit = read_limit(params)?;
     let counting = read_counting(params)?;
@@ -113,7 +117,7 @@ async fn listed(store: &Store, name: &str, params: &Params) -> Answer {
     let cursor = params.get("cursor").map(|c| store.inner.signer.open(&scope, c)).transpose()?;
     let cursor = cursor.map(|text| Position::read(&text, order.len())).transpose()?;
     let now = cursor.as_ref().map_or_else(|| store.inner.clock.now(), |c| c.now);
-    let asked = Asked::read(params, &stream, now)?;
+    let asked = Asked::read(params, &stream, who, now)?;
     wait_for(store, &stream, params).await?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let mut here = positions(&mut conn, &stream).await?;

@@ -153,7 +153,7 @@ impl Session {
         let after = read_after(after.as_deref());
         let after = after.map_err(|_| mismatch("after", "<seq> or <epoch>-<seq>"))?;
         let wanted = Wanted { stream, filter: text(command, "filter")?, after, snapshot };
-        let admitted = wanted.follow(&self.store, "/filter").await?;
+        let admitted = wanted.follow(&self.store, self.who.0.clone(), "/filter").await?;
         let task = tokio::spawn(forward(admitted, uid.to_owned(), self.frames.clone()));
         self.following.insert(uid.to_owned(), task.abort_handle());
         Ok(())

@@ -18,7 +18,7 @@ use http::header::{IF_MATCH, IF_NONE_MATCH};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
-use crate::{Store, sql};
+use crate::{Store, access, sql};
 
 const MAX_DEFINITION_BYTES: usize = 256 << 10;
 
@@ -127,6 +127,7 @@ pub(crate) async fn put(
     let (head, body) = request.into_parts();
     let document = body::document(body, MAX_DEFINITION_BYTES).await?;
     let (definition, schema) = Definition::read(&document).map_err(Error::invalid_all)?;
+    access::check(&definition)?;
     let change = Change {
         name: name.clone(),
         definition,

@@ -10,15 +10,17 @@ use axum::extract::{FromRequestParts, Path, Request, State};
 use axum::response::{IntoResponse, Response};
 use forebay_contract::Catalog;
 use forebay_db::Look;
+use forebay_filter::Wish;
 use forebay_http::query::{Params, bad};
 use forebay_http::{Answer, Who};
 use forebay_model::Error;
-use forebay_model::principal::RECORDS_READ;
+use forebay_model::principal::{Principal, RECORDS_READ};
 use futures_util::stream;
 use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, UPGRADE};
 
 use crate::Store;
+use crate::access::Sight;
 use crate::controllers::records::positions;
 use crate::follow::{Follower, Start};
 use crate::query::compile;
@@ -60,7 +62,7 @@ pub(crate) async fn subscribe(
         after: read_after(resumed.or(params.get("after")))?,
         snapshot: params.flag("snapshot")?,
     };
-    let follower = wanted.follow(&store, "?filter").await?;
+    let follower = wanted.follow(&store, who, "?filter").await?;
     if request.headers().contains_key(UPGRADE) {
         return Ok(upgraded(request, move |socket| over_socket(socket, follower)).await);
     }
@@ -90,13 +92,20 @@ pub(crate) struct Wanted {
 
 impl Wanted {
     /// Begins to follow; `path` is where the filter came from.
-    pub(crate) async fn follow(self, store: &Store, path: &str) -> Result<Admitted, Error> {
+    pub(crate) async fn follow(
+        self,
+        store: &Store,
+        who: Arc<Principal>,
+        path: &str,
+    ) -> Result<Admitted, Error> {
         let stream = store.inner.catalog.stream(&self.stream).await?;
-        let filter = compile(self.filter.as_deref(), &stream, path)?.map(Arc::new);
+        let Sight { mut filters, auth } = Sight::of(&who, &stream);
+        filters.extend(compile(self.filter.as_deref(), &stream, path)?.map(Arc::new));
+        let wish = Wish { filters, auth: Some(auth) };
         let mut conn = store.inner.db.reader(Look::Point).await?;
         let here = positions(&mut conn, &stream).await?;
         drop(conn);
-        let start = Start { filter, after: self.after, snapshot: self.snapshot, here };
+        let start = Start { wish, who, after: self.after, snapshot: self.snapshot, here };
         let admission = Admission::take(store)?;
         Ok(Admitted { follower: Follower::new(store, stream, start), _admission: admission })
     }

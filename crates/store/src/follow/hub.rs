@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use forebay_db::log::read::{Page, page, span};
 use forebay_db::{Db, DbError, Look, Order};
-use forebay_filter::{Env, Filter, Matcher, View};
+use forebay_filter::{Matcher, View, Wish};
 use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use tokio::sync::mpsc;
@@ -62,6 +62,12 @@ pub(crate) struct Seat {
 }
 
 impl Hubs {
+    /// The streams that are followed now.
+    pub(crate) fn streams(&self) -> Vec<Arc<Stream>> {
+        let hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        hubs.values().filter_map(Weak::upgrade).map(|hub| hub.stream.clone()).collect()
+    }
+
     /// The hub of a stream; a new one begins at `head`.
     pub(crate) fn of(&self, db: &Db, stream: &Arc<Stream>, head: i64) -> Arc<Hub> {
         let mut hubs = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,13 +88,13 @@ impl Hubs {
 
 impl Hub {
     /// Takes a seat. What comes after the position that is returned will be in its queue.
-    pub(crate) fn join(self: &Arc<Self>, filter: Option<Arc<Filter>>) -> (Seat, i64) {
+    pub(crate) fn join(self: &Arc<Self>, wish: Wish) -> (Seat, i64) {
         let (events, receiver) = mpsc::channel(QUEUE_EVENTS);
         let waiting = Arc::new(AtomicUsize::new(0));
         let mut members = self.members();
         let key = members.next;
         members.next += 1;
-        members.matcher.insert(key, filter);
+        members.matcher.insert(key, wish);
         members.queues.insert(key, Queue { events, waiting: waiting.clone() });
         // Under the lock no record is being told, so that this is exact.
         let position = self.position.load(Ordering::Acquire);
@@ -120,8 +126,8 @@ impl Members {
     fn tell(&mut self, stream: &Stream, record: &Record) {
         let (mut event, mut late) = (None, Vec::new());
         // The moment of arrival is the same for all, also for those who read later.
-        let env = Env::at(record.received_at);
-        self.matcher.matching(&View::from(record), &env, |key| {
+        let arrived = record.received_at;
+        self.matcher.matching(&View::from(record), arrived, |key| {
             let Some(queue) = self.queues.get(&key) else { return };
             let event: &Event = event.get_or_insert_with(|| {
                 Event::record("create", (&stream.name, stream.epoch), record)

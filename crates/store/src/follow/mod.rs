@@ -6,12 +6,15 @@ pub(crate) mod hub;
 
 use std::sync::Arc;
 
+use forebay_contract::Catalog;
 use forebay_db::log::read::{Page, Span, page, span};
 use forebay_db::{DbError, Look, Order};
-use forebay_filter::{Env, Filter, View};
+use forebay_filter::{View, Wish};
+use forebay_model::principal::{Principal, RECORDS_READ};
 use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::Store;
@@ -28,8 +31,10 @@ const NEAR: i64 = 2_000;
 /// What is followed, and from where.
 #[derive(Debug, Clone)]
 pub(crate) struct Start {
-    /// Only records that match.
-    pub(crate) filter: Option<Arc<Filter>>,
+    /// Only records that match, and that may be seen.
+    pub(crate) wish: Wish,
+    /// Who follows.
+    pub(crate) who: Arc<Principal>,
     /// After this position, of this epoch where one is named; from now on without it.
     pub(crate) after: Option<(Option<i64>, i64)>,
     /// Whether what is there is sent first.
@@ -42,7 +47,11 @@ pub(crate) struct Start {
 pub(crate) struct Follower {
     store: Store,
     stream: Arc<Stream>,
-    filter: Option<Arc<Filter>>,
+    wish: Wish,
+    who: Arc<Principal>,
+    /// Moves when rights or rules changed: then both are looked at again.
+    changes: watch::Receiver<u64>,
+    looked_at: u64,
     /// Every record up to here was told, or did not match.
     after: i64,
     /// The head when the snapshot began, while it lasts.
@@ -77,7 +86,10 @@ impl Follower {
         Follower {
             store: store.clone(),
             stream,
-            filter: start.filter,
+            wish: start.wish,
+            who: start.who,
+            looked_at: *store.inner.access_changes.borrow(),
+            changes: store.inner.access_changes.subscribe(),
             after,
             snapshot_to,
             joined_at: None,
@@ -110,6 +122,11 @@ impl Follower {
 
     /// Reads, or waits, for as long as one heartbeat; no events are no news.
     async fn step(&mut self) -> Result<Vec<Event>, Error> {
+        let changes = *self.changes.borrow_and_update();
+        if changes != self.looked_at {
+            self.looked_at = changes;
+            self.look_again().await?;
+        }
         let beat = self.heard + self.store.inner.config.heartbeat;
         if self.seat.is_none() || self.joined_at.is_some() {
             let events = self.read().await?;
@@ -129,6 +146,7 @@ impl Follower {
         }
         tokio::select! {
             () = self.store.inner.stopping.cancelled() => Vec::new(),
+            _ = self.changes.changed() => Vec::new(),
             event = seat.next() => self.heard_of(event.map(|event| vec![event])),
             () = tokio::time::sleep_until(beat) => vec![self.plain("heartbeat")],
         }
@@ -182,18 +200,30 @@ impl Follower {
         Ok(events)
     }
 
+    /// Ends the subscription when its rights, or the stream's rules, are not what they were.
+    async fn look_again(&self) -> Result<(), Error> {
+        let inner = &self.store.inner;
+        let now = inner.identity.current(&self.who).await?;
+        let same = now.as_deref() == Some(self.who.as_ref())
+            && self.who.may_on_stream(RECORDS_READ, &self.stream.name);
+        let stream = inner.catalog.stream(&self.stream.name).await?;
+        if same && stream.definition.access.read == self.stream.definition.access.read {
+            return Ok(());
+        }
+        Err(Error::new(Code::AccessChanged, "rights or rules have changed: subscribe again"))
+    }
+
     fn join(&mut self, head: i64) {
         let inner = &self.store.inner;
         let hub = inner.hubs.of(&inner.db, &self.stream, head);
-        let (seat, position) = hub.join(self.filter.clone());
+        let (seat, position) = hub.join(self.wish.clone());
         self.seat = Some(seat);
         self.joined_at = Some(position);
     }
 
     fn takes(&self, record: &Record) -> bool {
-        let Some(filter) = &self.filter else { return true };
         // `now()` is when the record arrived, whenever it is read.
-        filter.matches(&View::from(record), &Env::at(record.received_at))
+        self.wish.matches(&View::from(record), record.received_at)
     }
 
     fn plain(&self, name: &'static str) -> Event {

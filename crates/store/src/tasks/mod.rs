@@ -1,4 +1,5 @@
 //! Background loops.
 
+pub(crate) mod access;
 pub(crate) mod fill;
 pub(crate) mod purge;
