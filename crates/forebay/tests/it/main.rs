@@ -14,6 +14,7 @@ mod ingest;
 mod input;
 mod ledger;
 mod openapi;
+mod plans;
 mod pooled;
 mod reads;
 mod restart;
