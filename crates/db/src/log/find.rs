@@ -26,11 +26,11 @@ impl Key {
         matches!(self.place, Place::Column(_))
     }
 
-    /// Writes its expression; the order by ids is the one of their own table.
-    fn write(self, at: usize, sql: &mut Sql) {
-        match (at, self.place) {
-            (0, Place::Id) => sql.push("listed_id"),
-            (_, place) => sql.place(place),
+    /// Writes its expression. Ids that come first are ordered as in their own table (`listed`).
+    fn write(self, listed: bool, sql: &mut Sql) {
+        match self.place {
+            Place::Id if listed => sql.push("listed_id"),
+            place => sql.place(place),
         }
     }
 }
@@ -181,11 +181,12 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way
     let plain = if way == Way::Sorted { "+" } else { "" };
     let mut sql = Sql::default();
     sql.push("SELECT seq, id, version, time, received_at, data");
-    for (at, key) in find.order.iter().enumerate() {
+    let listed = find.order.first().is_some_and(|key| key.place == Place::Id);
+    for key in find.order {
         sql.push(", ");
-        key.write(at, &mut sql);
+        key.write(listed, &mut sql);
     }
-    from(stream, find.order, &mut sql);
+    from(stream, listed, &mut sql);
     sql.condition(stream, find.condition);
     sql.push(&format!(" AND {plain}seq <= "));
     sql.bind(Bound::Int(find.up_to));
@@ -197,18 +198,20 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way
     // Among those that lack the first key it orders nothing.
     let skipped = usize::from(matches!(present, Some((_, false))));
     let keys = &find.order[skipped.min(find.order.len())..];
+    let first_is_there = matches!(present, Some((_, true)));
     if let Some(after) = &find.after {
         sql.push(" AND ");
-        behind(&mut sql, keys, &after[skipped.min(after.len())..]);
+        let after = &after[skipped.min(after.len())..];
+        behind(&mut sql, keys, after, (first_is_there, listed));
     }
-    order_by(&mut sql, keys, present.is_some(), plain);
+    order_by(&mut sql, keys, first_is_there, (listed, plain));
     sql.push(" LIMIT ");
     sql.bind(Bound::Int(find.limit));
     sql
 }
 
-fn from(stream: i64, order: &[Key], sql: &mut Sql) {
-    if order.first().is_none_or(|key| key.place != Place::Id) {
+fn from(stream: i64, listed: bool, sql: &mut Sql) {
+    if !listed {
         sql.push(&format!(" FROM s{stream} WHERE "));
         return;
     }
@@ -219,7 +222,7 @@ fn from(stream: i64, order: &[Key], sql: &mut Sql) {
 }
 
 /// Writes the order; the first key needs no word about missing values when all have it.
-fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool, plain: &str) {
+fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool, (listed, plain): (bool, &str)) {
     for (at, key) in keys.iter().enumerate() {
         sql.push(if at == 0 { " ORDER BY " } else { ", " });
         if key.is_nullable() && !(at == 0 && first_is_there) {
@@ -228,7 +231,7 @@ fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool, plain: &str) {
             sql.push(" IS NULL), ");
         }
         sql.push(plain);
-        key.write(at, sql);
+        key.write(listed, sql);
         if key.descending {
             sql.push(" DESC");
         }
@@ -236,14 +239,15 @@ fn order_by(sql: &mut Sql, keys: &[Key], first_is_there: bool, plain: &str) {
 }
 
 /// Writes the condition of standing behind a position.
-fn behind(sql: &mut Sql, keys: &[Key], after: &[Value]) {
+fn behind(sql: &mut Sql, keys: &[Key], after: &[Value], (first_is_there, listed): (bool, bool)) {
     let one_way = keys.iter().all(|k| k.descending == keys[0].descending);
     let all_there = after.iter().all(|value| !matches!(value, Value::Null(_)));
-    let later_nullable = keys.iter().skip(1).any(|key| key.is_nullable());
-    if one_way && all_there && !later_nullable && !keys.is_empty() {
+    // What is missing stands behind everything, and compares with nothing.
+    let may_lack = keys.iter().skip(usize::from(first_is_there)).any(|key| key.is_nullable());
+    if one_way && all_there && !may_lack && !keys.is_empty() {
         // What an index on these keys answers by one seek.
         sql.push("(");
-        list(sql, keys, |sql, key, at| key.write(at, sql));
+        list(sql, keys, |sql, key, _| key.write(listed, sql));
         sql.push(if keys[0].descending { ") < (" } else { ") > (" });
         list(sql, keys, |sql, _, at| bind(sql, &after[at]));
         sql.push(")");
@@ -378,6 +382,17 @@ mod tests {
             " AND c1 IS NOT NULL AND (((c1 > $2 OR c1 IS NULL)) OR (c1 = $3 AND 1 = 0) OR \
              (c1 = $4 AND c2 IS NULL AND (seq > $5))) \
              ORDER BY c1, (c2 IS NULL), c2 DESC, seq LIMIT $6"
+        );
+        let by_id = [key(c1, false), key(Place::Id, false)];
+        assert_eq!(
+            text(&by_id, None, Some((c1, false))),
+            " AND c1 IS NULL ORDER BY id LIMIT $2",
+            "the table of ids is not asked"
+        );
+        assert_eq!(
+            text(&by_two, Some(vec![null(), 2.into(), 4.into()]), Some((c1, false))),
+            " AND c1 IS NULL AND (((c2 < $2 OR c2 IS NULL)) OR (c2 = $3 AND (seq > $4))) \
+             ORDER BY (c2 IS NULL), c2 DESC, seq LIMIT $5"
         );
     }
 }
