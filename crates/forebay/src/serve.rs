@@ -9,12 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
-use forebay_auth::Keys;
+use forebay_auth::Auth;
 use forebay_config::Config;
-use forebay_contract::Identity;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::{Gateway, Listening, Status};
-use forebay_http::cursor::Signer;
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_process::Process;
@@ -62,9 +60,8 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
         _ => None,
     };
     let key = given.as_deref().or(for_this_run.as_deref());
-    let opened = Keys::open(&db, key).await.map_err(|e| other(&e))?;
-    let signer = Signer::new(&opened.cursor_secret);
-    let identity: Arc<dyn Identity> = Arc::new(opened.keys);
+    let opened = Auth::open(&db, clock.clone(), key).await.map_err(|e| other(&e))?;
+    let identity = opened.auth.identity();
     let catalog = StoredCatalog::new(db.clone());
     let stopping = CancellationToken::new();
     let store = Store::open(
@@ -73,7 +70,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
             db: db.clone(),
             catalog: catalog.clone(),
             identity: identity.clone(),
-            signer,
+            signer: opened.signer.clone(),
             clock: clock.clone(),
             stopping: stopping.clone(),
         },
@@ -81,13 +78,15 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let deps = forebay_process::Deps { db: db.clone(), catalog, clock };
     let process = Process::open(settings.process, deps);
     let description = openapi::document().map_err(|e| other(&e))?;
-    let routes = store.router().merge(process.router()).merge(described(description));
+    let services = store.router().merge(process.router()).merge(opened.auth.router());
+    let routes = services.merge(described(description));
     let status = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
     let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
     let listening = listening.map_err(Failure::Configuration)?;
     let addresses = listening.addresses().map_err(|e| other(&e))?;
     let mut signals = Signals::new().map_err(|e| other(&e))?;
+    let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.tasks());
     let measuring =
         (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
@@ -105,6 +104,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     // A panic of the accept loop was logged where it happened.
     let _ = serving.await;
     tasks.abort();
+    identities.abort();
     db.writer().close();
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));

@@ -1,9 +1,10 @@
 //! Small JSON bodies: definitions and commands, read whole and strictly.
 
 use axum::body::{Body, to_bytes};
+use forebay_model::field::{nearest, push_pointer};
 use forebay_model::{Code, Error, FieldError, json};
 use http_body_util::LengthLimitError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// Reads a JSON document of at most `max` bytes.
 pub async fn document(body: Body, max: usize) -> Result<Value, Error> {
@@ -25,4 +26,55 @@ pub fn unreadable(fault: json::Fault) -> Error {
     let mut field = FieldError::new(fault.pointer, fault.kind.code(), fault.message);
     field.column = u64::try_from(fault.offset).ok().map(|offset| offset + 1);
     Error::new(Code::InvalidJson, detail).field(field)
+}
+
+/// Takes a document's members, when it is an object and has no others than these.
+pub fn members(document: Value, known: &[&'static str]) -> Result<Map<String, Value>, Error> {
+    let Value::Object(members) = document else {
+        let message = "an object is expected";
+        return Err(Error::invalid(FieldError::new("", "type_mismatch", message)));
+    };
+    only(&members, known)?;
+    Ok(members)
+}
+
+/// Refuses members that are not known here, and names the nearest that is.
+pub fn only(members: &Map<String, Value>, known: &[&'static str]) -> Result<(), Error> {
+    let unknown = members.keys().filter(|name| !known.contains(&name.as_str()));
+    let errors: Vec<FieldError> = unknown
+        .map(|name| {
+            let hint = nearest(name, known.iter().copied());
+            let hint = hint.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
+            let mut path = String::new();
+            push_pointer(&mut path, name);
+            FieldError::new(path, "unknown_member", format!("there is no such member here{hint}"))
+        })
+        .collect();
+    if errors.is_empty() { Ok(()) } else { Err(Error::invalid_all(errors)) }
+}
+
+/// A member that is a text; null is as if it were not there.
+pub fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, Error> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(mismatch(name, "a string")),
+    }
+}
+
+/// A member that is a list of texts.
+pub fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Error> {
+    let items = match members.get(name) {
+        None | Some(Value::Null) => return Ok(None),
+        Some(Value::Array(items)) => items,
+        Some(_) => return Err(mismatch(name, "an array of strings")),
+    };
+    let texts = items.iter().map(|item| item.as_str().map(str::to_owned));
+    let texts: Option<Vec<String>> = texts.collect();
+    texts.map(Some).ok_or_else(|| mismatch(name, "an array of strings"))
+}
+
+/// The error of a member that is not what is expected.
+pub fn mismatch(name: &str, expected: &'static str) -> Error {
+    Error::invalid(FieldError::new(format!("/{name}"), "type_mismatch", expected))
 }

@@ -1,5 +1,7 @@
 //! Who asks, and what they may do: permissions are `resource:action` on a scope.
 
+use std::fmt;
+
 use crate::error::{Code, Error, Result};
 
 /// A right: `records:write` on `stream/orders`. `*` stands for anything.
@@ -26,14 +28,72 @@ impl Permission {
         })
     }
 
+    /// Whether whoever holds this holds all of another.
+    pub fn includes(&self, other: &Permission) -> bool {
+        let same = |held: &str, asked: &str| held == "*" || held == asked;
+        same(&self.resource, &other.resource)
+            && same(&self.action, &other.action)
+            && scope_includes(&self.scope, &other.scope)
+    }
+
+    /// What two permissions have in common, where they have something.
+    pub fn meet(&self, other: &Permission) -> Option<Permission> {
+        fn narrower<'w>(a: &'w str, b: &'w str) -> Option<&'w str> {
+            match (a, b) {
+                ("*", word) | (word, "*") => Some(word),
+                (a, b) => (a == b).then_some(a),
+            }
+        }
+        let scope = if scope_includes(&self.scope, &other.scope) {
+            &other.scope
+        } else if scope_includes(&other.scope, &self.scope) {
+            &self.scope
+        } else {
+            return None;
+        };
+        Some(Permission {
+            resource: narrower(&self.resource, &other.resource)?.to_owned(),
+            action: narrower(&self.action, &other.action)?.to_owned(),
+            scope: scope.clone(),
+        })
+    }
+
+    /// The resource and the action, `*` for any.
+    pub fn right(&self) -> (&str, &str) {
+        (&self.resource, &self.action)
+    }
+
     fn covers(&self, right: Right, scope: &str) -> bool {
         let same = |held: &str, asked: &str| held == "*" || held == asked;
-        let scope_fits = match self.scope.strip_suffix('*') {
-            Some(prefix) => scope.starts_with(prefix),
-            None => self.scope == scope,
-        };
-        same(&self.resource, right.0) && same(&self.action, right.1) && scope_fits
+        same(&self.resource, right.0)
+            && same(&self.action, right.1)
+            && scope_includes(&self.scope, scope)
     }
+}
+
+/// Whether a scope holds all that another does; one that ends in `*` holds what begins so.
+fn scope_includes(whole: &str, part: &str) -> bool {
+    match whole.strip_suffix('*') {
+        Some(prefix) => part.starts_with(prefix),
+        None => whole == part,
+    }
+}
+
+impl fmt::Display for Permission {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}@{}", self.resource, self.action, self.scope)
+    }
+}
+
+/// What is left of one list of permissions within another.
+pub fn meet_all(some: &[Permission], others: &[Permission]) -> Vec<Permission> {
+    let mut met: Vec<Permission> = Vec::new();
+    for permission in some.iter().flat_map(|a| others.iter().filter_map(|b| a.meet(b))) {
+        if !met.iter().any(|known| known.includes(&permission)) {
+            met.push(permission);
+        }
+    }
+    met
 }
 
 /// A right that a door asks for: resource and action.
@@ -50,8 +110,36 @@ pub const RECORDS_WRITE: Right = Right("records", "write");
 pub const RECORDS_READ: Right = Right("records", "read");
 /// See and write records whatever a stream's access rules say.
 pub const ACCESS_BYPASS: Right = Right("access", "bypass");
+/// See roles.
+pub const ROLES_READ: Right = Right("roles", "read");
+/// Make, change and delete roles.
+pub const ROLES_WRITE: Right = Right("roles", "write");
+/// See service accounts.
+pub const ACCOUNTS_READ: Right = Right("accounts", "read");
+/// Make, change and delete service accounts, and give them roles.
+pub const ACCOUNTS_WRITE: Right = Right("accounts", "write");
+/// See the keys of others.
+pub const KEYS_READ: Right = Right("keys", "read");
+/// Make and revoke keys.
+pub const KEYS_WRITE: Right = Right("keys", "write");
 /// Read the process's own metrics on the public listener.
 pub const METRICS_READ: Right = Right("metrics", "read");
+
+/// Every right that a permission can name.
+pub const RIGHTS: &[Right] = &[
+    STREAMS_READ,
+    STREAMS_WRITE,
+    RECORDS_READ,
+    RECORDS_WRITE,
+    ACCESS_BYPASS,
+    ROLES_READ,
+    ROLES_WRITE,
+    ACCOUNTS_READ,
+    ACCOUNTS_WRITE,
+    KEYS_READ,
+    KEYS_WRITE,
+    METRICS_READ,
+];
 
 /// Who asks. It comes from the authenticated context only, never from a body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -87,6 +175,11 @@ impl Principal {
     /// Whether it holds a right on a stream.
     pub fn may_on_stream(&self, right: Right, stream: &str) -> bool {
         self.may(right, &format!("stream/{stream}"))
+    }
+
+    /// Whether it holds all of a permission, so that it may hand it on.
+    pub fn holds(&self, permission: &Permission) -> bool {
+        self.permissions.iter().any(|held| held.includes(permission))
     }
 
     /// Refuses with `forbidden` where [`Principal::may_on_stream`] is false.
@@ -131,5 +224,26 @@ mod tests {
         assert!(p.may_on_stream(RECORDS_READ, "anything"));
         assert!(p.require(RECORDS_READ).is_err());
         assert!(holding(&["*:*"]).require(METRICS_READ).is_ok());
+    }
+
+    #[test]
+    fn what_two_lists_have_in_common() {
+        let read = |texts: &[&str]| -> Vec<Permission> {
+            texts.iter().filter_map(|text| Permission::parse(text)).collect()
+        };
+        let texts = |permissions: Vec<Permission>| -> Vec<String> {
+            permissions.iter().map(ToString::to_string).collect()
+        };
+        let met = meet_all(
+            &read(&["records:*@stream/a*", "streams:read"]),
+            &read(&["records:read@stream/*", "records:write@stream/ab", "*:read@stream/x"]),
+        );
+        assert_eq!(
+            texts(met),
+            ["records:read@stream/a*", "records:write@stream/ab", "streams:read@stream/x"]
+        );
+        assert!(meet_all(&read(&["records:read@stream/a"]), &read(&["streams:read"])).is_empty());
+        assert!(!holding(&["records:read@stream/a*"]).holds(&read(&["records:read"])[0]));
+        assert!(holding(&["*:*"]).holds(&read(&["records:read@stream/a*"])[0]));
     }
 }

@@ -1,7 +1,12 @@
-//! A subscriber by server-sent events.
+//! Subscribers, by server-sent events and by WebSocket.
 
+use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
 use crate::support::{Answer, Server};
 
@@ -47,5 +52,26 @@ impl Events {
             let chunk = self.response.chunk().await.unwrap()?;
             self.text.push_str(std::str::from_utf8(&chunk).unwrap());
         }
+    }
+}
+
+/// A connection that carries many subscriptions.
+pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
+
+impl Socket {
+    pub(crate) async fn open(s: &Server, key: &str) -> Socket {
+        let url = format!("ws://{}/v1/subscribe", s.address);
+        let mut request = url.into_client_request().unwrap();
+        request.headers_mut().insert("x-api-key", key.parse().unwrap());
+        Socket(tokio_tungstenite::connect_async(request).await.unwrap().0)
+    }
+
+    pub(crate) async fn send(&mut self, command: Value) {
+        self.0.send(Message::Text(command.to_string().into())).await.unwrap();
+    }
+
+    pub(crate) async fn next(&mut self) -> Value {
+        let frame = self.0.next().await.unwrap().unwrap().into_text().unwrap();
+        serde_json::from_str(frame.as_str()).unwrap()
     }
 }

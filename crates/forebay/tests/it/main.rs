@@ -1,6 +1,7 @@
 //! Forebay from outside: the real binary, its HTTP doors, both engines.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
+mod access;
 mod aggregate;
 mod bad_input;
 mod commands;
@@ -14,6 +15,7 @@ mod follow;
 mod ingest;
 mod injections;
 mod input;
+mod keys;
 mod ledger;
 mod openapi;
 mod plans;

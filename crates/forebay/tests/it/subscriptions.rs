@@ -9,43 +9,21 @@ mod scenario {
 
     use forebay_filter::{Env, Filter, Scope, View};
     use forebay_model::time::Timestamp;
-    use futures_util::{SinkExt, StreamExt};
+    use futures_util::SinkExt;
     use serde_json::{Value, json};
-    use tokio::net::TcpStream;
     use tokio_tungstenite::tungstenite::Message;
-    use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-    use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
+    use crate::events::Socket;
     use crate::support::{Engine, KEY, Server, orders};
 
     const RECORDS: &str = "/v1/streams/orders/records";
-
-    struct Socket(WebSocketStream<MaybeTlsStream<TcpStream>>);
-
-    impl Socket {
-        async fn open(s: &Server) -> Socket {
-            let url = format!("ws://{}/v1/subscribe", s.address);
-            let mut request = url.into_client_request().unwrap();
-            request.headers_mut().insert("x-api-key", KEY.parse().unwrap());
-            Socket(tokio_tungstenite::connect_async(request).await.unwrap().0)
-        }
-
-        async fn send(&mut self, command: Value) {
-            self.0.send(Message::Text(command.to_string().into())).await.unwrap();
-        }
-
-        async fn next(&mut self) -> Value {
-            let frame = self.0.next().await.unwrap().unwrap().into_text().unwrap();
-            serde_json::from_str(frame.as_str()).unwrap()
-        }
-    }
 
     pub(super) async fn a_connection_carries_many_subscriptions(engine: Engine) {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.put("/v1/streams/lines", orders()).await.expect(201);
         s.post(RECORDS, json!([{"n": 1}, {"n": 2}])).await.expect(200);
-        let mut socket = Socket::open(&s).await;
+        let mut socket = Socket::open(&s, KEY).await;
         let subscribe = |uid: &str, stream: &str, more: Value| {
             let mut command = json!({"type": "subscribe", "uid": uid, "stream": stream});
             for (name, value) in more.as_object().unwrap() {
@@ -168,7 +146,7 @@ mod scenario {
     }
 
     async fn subscribed(s: &Server, first: usize, heard: &Heard) -> Socket {
-        let mut socket = Socket::open(s).await;
+        let mut socket = Socket::open(s, KEY).await;
         for at in (first..FILTERS).step_by(SOCKETS) {
             let after = heard.last.get(&at).map_or("0", String::as_str);
             let command = json!({"type": "subscribe", "uid": at.to_string(), "stream": "orders",

@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const KEY: &str = "the-administrator's-key";
@@ -138,6 +138,31 @@ impl Server {
         self.child.wait().unwrap().code()
     }
 
+    /// A request by somebody else than the administrator.
+    pub(crate) fn request_by(&self, key: &str, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(key)
+    }
+
+    /// A question by somebody else; each parameter is written as a URL asks for.
+    pub(crate) async fn get_by(&self, key: &str, path: &str, query: &[(&str, &str)]) -> Answer {
+        answer(self.request_by(key, Method::GET, path).query(query)).await
+    }
+
+    /// A command by somebody else.
+    pub(crate) async fn post_by(&self, key: &str, path: &str, body: Value) -> Answer {
+        answer(self.request_by(key, Method::POST, path).json(&body)).await
+    }
+
+    /// A program with roles: its account and a key that opens all that they do.
+    pub(crate) async fn program(&self, roles: &[&str]) -> (String, String) {
+        let account = json!({"name": "program", "roles": roles});
+        let account = self.post("/v1/service-accounts", account).await.expect(201);
+        let id = account["id"].as_str().unwrap().to_owned();
+        let key = json!({"name": "key", "permissions": ["*:*"], "owner": id, "expires_at": null});
+        let key = self.post("/v1/api-keys", key).await.expect(201);
+        (id, key["key"].as_str().unwrap().to_owned())
+    }
+
     pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("http://{}{path}", self.address)).bearer_auth(KEY)
     }
@@ -243,7 +268,7 @@ async fn new_database() -> String {
 
 /// A stream whose records have an indexed text and number.
 pub(crate) fn orders() -> Value {
-    serde_json::json!({"schema": {"type": "object", "properties": {
+    json!({"schema": {"type": "object", "properties": {
         "owner": {"type": "string", "x-index": true},
         "n": {"type": "integer", "x-index": true},
         "price": {"type": "number"},

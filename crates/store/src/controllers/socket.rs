@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use axum::extract::ws::{Message, WebSocket};
 use axum::extract::{Request, State};
+use forebay_http::body::{mismatch, only, text};
 use forebay_http::query::Params;
 use forebay_http::{Answer, Who};
-use forebay_model::field::nearest;
 use forebay_model::principal::RECORDS_READ;
 use forebay_model::{Code, Error, FieldError, json};
 use serde_json::{Map, Value};
@@ -175,28 +175,4 @@ async fn forward(mut admitted: Admitted, uid: String, frames: mpsc::Sender<Strin
             }
         }
     }
-}
-
-fn only(command: &Map<String, Value>, known: &[&'static str]) -> Result<(), Error> {
-    let Some(name) = command.keys().find(|name| !known.contains(&name.as_str())) else {
-        return Ok(());
-    };
-    let hint = nearest(name, known.iter().copied());
-    let hint = hint.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-    let mut path = String::new();
-    forebay_model::field::push_pointer(&mut path, name);
-    let message = format!("this command has no such member{hint}");
-    Err(Error::invalid(FieldError::new(path, "unknown_member", message)))
-}
-
-fn text(command: &Map<String, Value>, name: &str) -> Result<Option<String>, Error> {
-    match command.get(name) {
-        None | Some(Value::Null) => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text.clone())),
-        Some(_) => Err(mismatch(name, "a string")),
-    }
-}
-
-fn mismatch(name: &str, expected: &'static str) -> Error {
-    Error::invalid(FieldError::new(format!("/{name}"), "type_mismatch", expected))
 }

@@ -1,0 +1,66 @@
+//! From what is stored to who asks: accounts, their roles, and what a key leaves of them.
+
+use forebay_db::{Conn, DbError};
+use forebay_model::principal::{Permission, Principal, meet_all};
+
+use crate::rights;
+use crate::sql::api_key::ApiKey;
+use crate::sql::{account, role};
+
+/// The owner of keys that the administrator's first key has made: it is no account, and has all
+/// rights.
+pub(crate) const BOOTSTRAP: &str = "bootstrap";
+
+/// Who shows the administrator's first key.
+pub(crate) fn bootstrap() -> Principal {
+    Principal {
+        id: "key:admin".to_owned(),
+        name: "administrator".to_owned(),
+        permissions: rights::built_in("admin").unwrap_or_default(),
+        roles: vec!["admin".to_owned()],
+        key_id: Some("admin".to_owned()),
+        ..Principal::default()
+    }
+}
+
+/// Who shows a key: what the key allows, as far as its owner may do it now. `None` when the owner
+/// is gone or disabled.
+pub(crate) async fn of_key(conn: &mut Conn, key: &ApiKey) -> Result<Option<Principal>, DbError> {
+    let (roles, user_id) = if key.owner == BOOTSTRAP {
+        (vec!["admin".to_owned()], None)
+    } else {
+        match account::find(conn, &key.owner).await? {
+            Some(owner) if owner.enabled => (owner.roles, Some(owner.id)),
+            _ => return Ok(None),
+        }
+    };
+    let held = permissions_of(conn, &roles).await?;
+    Ok(Some(Principal {
+        id: format!("key:{}", key.id),
+        name: key.name.clone(),
+        permissions: meet_all(&key.permissions, &held),
+        user_id,
+        roles,
+        key_id: Some(key.id.clone()),
+        filter: key.filter.clone(),
+        ..Principal::default()
+    }))
+}
+
+/// The permissions of some roles; a role that is gone has none.
+pub(crate) async fn permissions_of(
+    conn: &mut Conn,
+    roles: &[String],
+) -> Result<Vec<Permission>, DbError> {
+    let mut permissions = Vec::new();
+    for name in roles {
+        match rights::built_in(name) {
+            Some(built_in) => permissions.extend(built_in),
+            None => {
+                let found = role::find(conn, name).await?;
+                permissions.extend(found.map(|role| role.permissions).unwrap_or_default());
+            }
+        }
+    }
+    Ok(permissions)
+}
