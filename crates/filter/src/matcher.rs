@@ -140,7 +140,7 @@ impl<K: Copy + Eq + Hash> Matcher<K> {
         }
         let slots = self.paths.find(view.data);
         for (slot, index) in self.fields.iter().enumerate() {
-            index.found(&slots, slot).iter().for_each(&mut ask);
+            index.found(&slots, slot).for_each(&mut ask);
         }
     }
 
@@ -208,16 +208,23 @@ impl<K: Copy + Eq> Index<K> {
         }
     }
 
-    /// The filters that ask for the value that a record has.
-    fn found(&self, slots: &Slots<'_>, slot: usize) -> &[K] {
-        if self.is_empty() {
-            return &[];
-        }
-        let list = match slots.value(slot, &Type::Any) {
-            Val::Text(text) => self.texts.get(text.as_ref()),
-            value => scalar(&value).and_then(|key| self.scalars.get(&key)),
+    /// The filters that ask for the value that a record has, each once.
+    fn found(&self, slots: &Slots<'_>, slot: usize) -> impl Iterator<Item = &K> {
+        let asked = |key: Option<Scalar>| key.and_then(|key| self.scalars.get(&key));
+        let (exact, rounded) = match slots.value(slot, &Type::Any) {
+            _ if self.is_empty() => (None, None),
+            Val::Text(text) => (self.texts.get(text.as_ref()), None),
+            // Where the field is declared a double, it is read as the nearest one.
+            Val::Int(int) => {
+                let nearest = scalar(&Val::Double(number::nearest_double(int)));
+                let other = nearest.filter(|key| *key != Scalar::Int(int));
+                (asked(Some(Scalar::Int(int))), asked(other))
+            }
+            value => (asked(scalar(&value)), None),
         };
-        list.map_or(&[], Vec::as_slice)
+        let exact = exact.map_or(&[][..], Vec::as_slice);
+        let rounded = rounded.map_or(&[][..], Vec::as_slice);
+        exact.iter().chain(rounded.iter().filter(|who| !exact.contains(who)))
     }
 }
 
@@ -344,6 +351,29 @@ mod tests {
             matcher.remove(removed);
         }
         assert_eq!(matcher.len(), 1);
+    }
+
+    #[test]
+    fn an_integer_from_before_its_field_was_a_double_is_found() {
+        let schema = json!({"type": "object", "properties": {"d": {"type": "number"}}});
+        let mut matcher = Matcher::default();
+        for (at, text) in [
+            "data.d == 9007199254740992",
+            "data.d in [9007199254740992, 9007199254740993]",
+            "data.d == 9007199254740993",
+        ]
+        .iter()
+        .enumerate()
+        {
+            matcher
+                .insert(at, Some(Arc::new(Filter::compile(text, Scope::record(&schema)).unwrap())));
+        }
+        let data = r#"{"d":9007199254740993}"#;
+        let view = View { id: "", seq: 1, version: 1, time: 0, received_at: 0, data };
+        let mut told = Vec::new();
+        matcher.matching(&view, &Env::at(Timestamp::from_micros(0)), |at| told.push(at));
+        told.sort_unstable();
+        assert_eq!(told, [0, 1], "as a double it is the one before");
     }
 
     #[test]
