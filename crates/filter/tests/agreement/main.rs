@@ -11,9 +11,11 @@ mod reference;
 mod rng;
 mod shape;
 
+use std::sync::Arc;
+
 use forebay_filter::ast::Expr;
 use forebay_filter::lower::lower;
-use forebay_filter::{Auth, Env, Filter, MAX_BYTES, Scope, View, parse};
+use forebay_filter::{Auth, Env, Filter, MAX_BYTES, Matcher, Scope, View, parse};
 use forebay_model::json;
 use forebay_model::time::Timestamp;
 use serde_json::Value;
@@ -175,6 +177,47 @@ fn the_evaluator_says_what_cel_says() {
     if std::env::var_os("FOREBAY_TEST_SEED").is_none() {
         assert!(asked >= 5_000, "{asked}");
     }
+}
+
+/// Many filters at once say what each says alone.
+#[test]
+fn the_matcher_says_what_each_filter_says() {
+    let mut told = 0;
+    each_case(|case| {
+        // One schema of a hundred is asked forty filters at once.
+        if case.seed % 100 == 0 || std::env::var_os("FOREBAY_TEST_SEED").is_some() {
+            told += matched(case);
+        }
+    });
+    if std::env::var_os("FOREBAY_TEST_SEED").is_none() {
+        assert!(told >= 5_000, "{told}");
+    }
+}
+
+/// How often a filter was told of one of some records.
+fn matched(case: &mut Case) -> usize {
+    let (mut matcher, mut filters, mut count) = (Matcher::default(), Vec::new(), 0);
+    while filters.len() < 40 {
+        let text = Generator::new(&mut case.rng, &case.fields).narrow(1).to_string();
+        filters.extend(Filter::compile(&text, Scope::record(&case.schema)).map(Arc::new));
+    }
+    for (at, filter) in filters.iter().enumerate() {
+        matcher.insert(at, Some(filter.clone()));
+    }
+    for _ in 0..20 {
+        let (text, _) = written(&shape::data(&mut case.rng, &case.fields, Dirt::All));
+        let view = view(&mut case.rng, &text);
+        let mut told = Vec::new();
+        matcher.matching(&view, &case.env(), |at| told.push(at));
+        told.sort_unstable();
+        let each = (0..filters.len()).filter(|at| filters[*at].matches(&view, &case.env()));
+        let each: Vec<usize> = each.collect();
+        let sources =
+            || each.iter().chain(&told).map(|at| filters[*at].source()).collect::<Vec<_>>();
+        assert_eq!(told, each, "{}: {:?}", case.told(&text), sources());
+        count += told.len();
+    }
+    count
 }
 
 /// Whatever a text is, it is read or refused, each mistake within it.
