@@ -10,7 +10,11 @@ mod rng;
 #[path = "../../../filter/tests/agreement/shape.rs"]
 mod shape;
 
-both! { lists_counts_and_exports_are_what_the_evaluator_says }
+both! {
+    lists_counts_and_exports_are_what_the_evaluator_says
+    records_from_before_the_schema_are_judged_alike
+    every_record_stands_once_in_an_order_by_what_some_lack
+}
 
 mod scenario {
     use std::cmp::Ordering;
@@ -80,17 +84,22 @@ mod scenario {
         fields: Vec<Field>,
         schema: Value,
         records: Vec<Stored>,
+        dirt: Dirt,
         told: String,
     }
 
     impl<'s> Filled<'s> {
-        async fn new(s: &'s Server, seed: u64) -> (Filled<'s>, Rng) {
+        /// A stream of records that obey its schema, or were there before it and need not.
+        async fn new(s: &'s Server, seed: u64, dirt: Dirt) -> (Filled<'s>, Rng) {
             let mut rng = Rng::new(seed);
             let fields = shape::stream(&mut rng);
-            let (name, schema) = (format!("s{seed:x}"), shape::schema(&fields));
+            let (name, schema) =
+                (format!("s{seed:x}-{dirt:?}").to_lowercase(), shape::schema(&fields));
             let told = format!("FOREBAY_TEST_SEED={seed}: {schema}");
             let path = format!("/v1/streams/{name}");
-            s.put(&path, json!({"schema": schema})).await.expect(201);
+            let open = json!({"type": "object"});
+            let first = if dirt == Dirt::None { &schema } else { &open };
+            s.put(&path, json!({"schema": first})).await.expect(201);
             let times = [
                 "0001-01-01T00:00:00Z",
                 "1969-12-31T23:59:59.999999Z",
@@ -102,14 +111,17 @@ mod scenario {
             let ids = ["dev-7", "a", "\u{FFFF}", "\u{1F600}", "'; --", "A", "%", "é"];
             let record = |at: usize| {
                 let id = ids.get(at).map_or_else(|| format!("r{at}"), |id| (*id).to_owned());
-                let data = shape::data(&mut rng, &fields, Dirt::None);
+                let data = shape::data(&mut rng, &fields, dirt);
                 json!({"id": id, "time": rng.pick(&times), "data": data})
             };
             let body: Vec<Value> = (0..RECORDS).map(record).collect();
             let sent =
                 s.post(&format!("{path}/records?envelope=true"), json!(body)).await.expect(200);
             assert_eq!(sent["accepted"], RECORDS, "{told}: {sent}");
-            let mut filled = Filled { s, name, fields, schema, records: Vec::new(), told };
+            if dirt != Dirt::None {
+                s.put(&path, json!({"schema": schema})).await.expect(200);
+            }
+            let mut filled = Filled { s, name, fields, schema, records: Vec::new(), dirt, told };
             let all = filled.list(&[("limit", "1000")]).await;
             filled.records = items(&all).into_iter().map(Stored::new).collect();
             assert_eq!(filled.records.len(), RECORDS);
@@ -154,6 +166,9 @@ mod scenario {
         fn sort(&self, rng: &mut Rng) -> String {
             let columns = shape::columns(&self.fields);
             let mut names: Vec<String> = columns.iter().map(|c| c.path.to_string()).collect();
+            if self.dirt != Dirt::None {
+                names.clear();
+            }
             names.extend(["seq", "time", "id", "received_at"].map(str::to_owned));
             let mut keys: Vec<String> = Vec::new();
             for _ in 0..1 + rng.below(3) {
@@ -235,12 +250,12 @@ mod scenario {
         filled.records.len()
     }
 
-    pub(super) async fn lists_counts_and_exports_are_what_the_evaluator_says(engine: Engine) {
-        let s = Server::start(engine).await;
+    /// Fills some streams and asks them; how many verdicts that was.
+    async fn agree(s: &Server, streams: u64, dirt: Dirt) -> usize {
         let seed = rng::seed();
         let mut verdicts = 0;
-        for at in 0..STREAMS {
-            let (filled, mut rng) = Filled::new(&s, seed + at).await;
+        for at in 0..streams {
+            let (filled, mut rng) = Filled::new(s, seed + at, dirt).await;
             let mut asked = 0;
             while asked < FILTERS {
                 let (depth, narrow) = (rng.below(3), rng.chance(50));
@@ -253,12 +268,75 @@ mod scenario {
                 };
                 asked += 1;
                 // Whether something was stored some milliseconds ago changes while it is asked.
-                if !(filter.asks_the_time() && (text.contains("received") || text.contains("get")))
-                {
+                let unsteady = text.contains("received") || text.contains("get");
+                if !(filter.asks_the_time() && unsteady) {
                     verdicts += ask(&filled, &mut rng, &text, &filter).await;
                 }
             }
         }
+        verdicts
+    }
+
+    pub(super) async fn lists_counts_and_exports_are_what_the_evaluator_says(engine: Engine) {
+        let s = Server::start(engine).await;
+        let verdicts = agree(&s, STREAMS, Dirt::None).await;
         assert!(verdicts >= 10_000, "{verdicts}");
+    }
+
+    /// Their columns are filled meanwhile; some hold values that no column of theirs can.
+    pub(super) async fn records_from_before_the_schema_are_judged_alike(engine: Engine) {
+        let s = Server::start(engine).await;
+        let verdicts = agree(&s, STREAMS / 4, Dirt::All).await;
+        let verdicts = verdicts + agree(&s, STREAMS / 4, Dirt::Unindexed).await;
+        assert!(verdicts >= 10_000, "{verdicts}");
+    }
+
+    pub(super) async fn every_record_stands_once_in_an_order_by_what_some_lack(engine: Engine) {
+        let s = Server::start(engine).await;
+        let field = json!({"type": "integer", "x-index": true});
+        let schema = json!({"type": "object", "properties": {"a": field, "b": field, "c": field}});
+        s.put("/v1/streams/lacks", json!({"schema": schema})).await.expect(201);
+        // All ways to have some of three fields, with two values each.
+        let record = |n: usize| {
+            let mut data = serde_json::Map::new();
+            for (at, name) in ["a", "b", "c"].into_iter().enumerate() {
+                let value = n / 3_usize.pow(u32::try_from(at).unwrap()) % 3;
+                if value > 0 {
+                    data.insert(name.to_owned(), json!(value));
+                }
+            }
+            Value::Object(data)
+        };
+        let records: Vec<Value> = (0..27).map(record).collect();
+        s.post("/v1/streams/lacks/records", json!(records)).await.expect(200);
+        for sort in [
+            "data.a,data.b,data.c",
+            "-data.a,data.b",
+            "data.b,-data.c,id",
+            "-data.c,-id",
+            "-data.a,-data.b,-data.c,-seq",
+            "time,data.a",
+            "-received_at,-data.b,data.c",
+        ] {
+            let mut walks = Vec::new();
+            for limit in ["1", "2", "5", "26", "27"] {
+                let (mut ids, mut cursor) = (Vec::new(), None);
+                loop {
+                    let mut query = vec![("sort", sort), ("limit", limit)];
+                    query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+                    let request = s.request(Method::GET, "/v1/streams/lacks/records").query(&query);
+                    let page = answer(request).await.expect(200);
+                    ids.extend(items(&page).iter().map(|record| record["id"].to_string()));
+                    let Value::String(next) = &page["next_cursor"] else { break };
+                    cursor = Some(next.clone());
+                }
+                let mut once = ids.clone();
+                once.sort_unstable();
+                once.dedup();
+                assert_eq!((ids.len(), once.len()), (27, 27), "{sort} by {limit}");
+                walks.push(ids);
+            }
+            assert!(walks.iter().all(|ids| *ids == walks[4]), "{sort}: {walks:?}");
+        }
     }
 }
