@@ -1,10 +1,12 @@
 //! Random filters, as trees, that are mostly of the right types.
 
-use forebay_filter::ast::{Call, Expr, Kind, Literal, Operator};
-use forebay_filter::span::Span;
+use forebay_filter::ast::{Expr, Kind, Literal, Operator};
 
 use super::rng::Rng;
 use super::shape::{DOUBLES, Field, INTS, Shape, TEXTS};
+use super::trees::{
+    below, binary, call, chain, expr, int, is_indexed, members, method, name, text,
+};
 
 pub(crate) const PATTERNS: [&str; 12] =
     ["", "a", "^a", "b$", "^$", "(?i)A", r"\d+", r"^\w*$", "[^a]", r"a|é", r"\p{L}{2}", "(?s)x.y"];
@@ -52,49 +54,6 @@ pub(crate) struct Generator<'g> {
     variables: Vec<(String, Shape)>,
 }
 
-pub(crate) fn expr(kind: Kind) -> Expr {
-    Expr { kind, span: Span::default() }
-}
-
-fn name(name: &str) -> Expr {
-    expr(Kind::Name(name.to_owned()))
-}
-
-pub(crate) fn text(text: &str) -> Expr {
-    expr(Kind::Literal(Literal::Text(text.to_owned())))
-}
-
-fn int(int: i64) -> Expr {
-    expr(Kind::Literal(Literal::Int(int)))
-}
-
-fn call(name: &str, arguments: Vec<Expr>) -> Expr {
-    let call = Call { target: None, name: name.to_owned(), at: Span::default(), arguments };
-    expr(Kind::Call(call))
-}
-
-fn method(target: Expr, name: &str, arguments: Vec<Expr>) -> Expr {
-    let target = Some(Box::new(target));
-    expr(Kind::Call(Call { target, name: name.to_owned(), at: Span::default(), arguments }))
-}
-
-fn binary(operator: Operator, left: Expr, right: Expr) -> Expr {
-    expr(Kind::Binary(operator, Box::new(left), Box::new(right)))
-}
-
-/// `&&` or `||`, flat as they are read.
-fn chain(parts: Vec<Expr>, and: bool) -> Expr {
-    let mut flat = Vec::new();
-    for part in parts {
-        match part.kind {
-            Kind::And(inner) if and => flat.extend(inner),
-            Kind::Or(inner) if !and => flat.extend(inner),
-            kind => flat.push(expr(kind)),
-        }
-    }
-    expr(if and { Kind::And(flat) } else { Kind::Or(flat) })
-}
-
 impl<'g> Generator<'g> {
     pub(crate) fn new(rng: &'g mut Rng, fields: &'g [Field]) -> Self {
         Generator { rng, fields, variables: Vec::new() }
@@ -125,21 +84,43 @@ impl<'g> Generator<'g> {
 
     /// A condition of such leaves as an engine may answer.
     pub(crate) fn narrow(&mut self, depth: usize) -> Expr {
-        if depth == 0 {
-            return match self.rng.below(8) {
-                0..=3 => self.comparison(0),
-                4 => self.membership(0),
-                5 => self.text_test(0),
-                6 => self.presence(),
-                _ => self.place(|shape| *shape == Shape::Bool),
-            };
-        }
-        let below = depth - 1;
         if self.rng.chance(25) {
-            return expr(Kind::Not(Box::new(self.narrow(below))));
+            let below = self.narrow(depth.saturating_sub(1));
+            return expr(Kind::Not(Box::new(below)));
         }
-        let parts = (0..2 + self.rng.below(2)).map(|_| self.narrow(below)).collect();
+        if depth == 0 {
+            return self.leaf();
+        }
+        let parts = (0..2 + self.rng.below(2)).map(|_| self.narrow(depth - 1)).collect();
         chain(parts, self.rng.chance(50))
+    }
+
+    /// A test of an indexed field, or of what each record has.
+    fn leaf(&mut self) -> Expr {
+        let mut indexed = Vec::new();
+        members(&name("data"), self.fields, &mut indexed);
+        indexed.retain(|(place, _)| is_indexed(place, self.fields));
+        if indexed.is_empty() || self.rng.chance(15) {
+            return self.comparison(0);
+        }
+        let (place, shape) = indexed.swap_remove(self.rng.below(indexed.len()));
+        let text = shape == Shape::Text;
+        let mut constant = || match shape {
+            Shape::Text => self.constant_text(),
+            Shape::Bool => expr(Kind::Literal(Literal::Bool(self.rng.chance(50)))),
+            _ => self.constant_number(),
+        };
+        let (one, few) = (constant(), (0..4).map(|_| constant()).collect());
+        match self.rng.below(10) {
+            0 => call("has", vec![place]),
+            1 | 2 => binary(Operator::In, place, expr(Kind::List(few))),
+            3 | 4 if text => method(place, "startsWith", vec![one]),
+            5 if shape == Shape::Bool => place,
+            6 => binary(self.rng.pick(&COMPARISONS), one, place),
+            7 if text => binary(self.rng.pick(&COMPARISONS), place, self.text(0)),
+            7 if shape != Shape::Bool => binary(self.rng.pick(&COMPARISONS), place, self.number(0)),
+            _ => binary(self.rng.pick(&COMPARISONS), place, one),
+        }
     }
 
     fn comparison(&mut self, depth: usize) -> Expr {
@@ -375,22 +356,4 @@ impl<'g> Generator<'g> {
         }
         found
     }
-}
-
-fn members(target: &Expr, fields: &[Field], found: &mut Vec<(Expr, Shape)>) {
-    for field in fields {
-        let member = expr(Kind::Member(Box::new(target.clone()), field.name.clone()));
-        below(member, &field.shape, found);
-    }
-}
-
-fn below(place: Expr, shape: &Shape, found: &mut Vec<(Expr, Shape)>) {
-    if let Shape::Object(fields) = shape {
-        members(&place, fields, found);
-    }
-    if *shape == Shape::Any {
-        let member = Kind::Member(Box::new(place.clone()), "n".to_owned());
-        found.push((expr(member), Shape::Any));
-    }
-    found.push((place, shape.clone()));
 }

@@ -10,6 +10,7 @@ mod generate;
 mod reference;
 mod rng;
 mod shape;
+mod trees;
 
 use std::sync::Arc;
 

@@ -9,6 +9,8 @@ mod generate;
 mod rng;
 #[path = "../../../filter/tests/agreement/shape.rs"]
 mod shape;
+#[path = "../../../filter/tests/agreement/trees.rs"]
+mod trees;
 
 both! {
     lists_counts_and_exports_are_what_the_evaluator_says
