@@ -365,13 +365,13 @@ mod tests {
         .iter()
         .enumerate()
         {
-            matcher
-                .insert(at, Some(Arc::new(Filter::compile(text, Scope::record(&schema)).unwrap())));
+            let filters = vec![Arc::new(Filter::compile(text, Scope::record(&schema)).unwrap())];
+            matcher.insert(at, Wish { filters, auth: None });
         }
         let data = r#"{"d":9007199254740993}"#;
         let view = View { id: "", seq: 1, version: 1, time: 0, received_at: 0, data };
         let mut told = Vec::new();
-        matcher.matching(&view, &Env::at(Timestamp::from_micros(0)), |at| told.push(at));
+        matcher.matching(&view, Timestamp::from_micros(0), |at| told.push(at));
         told.sort_unstable();
         assert_eq!(told, [0, 1], "as a double it is the one before");
     }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use forebay_filter::ast::Expr;
 use forebay_filter::lower::lower;
-use forebay_filter::{Auth, Env, Filter, MAX_BYTES, Matcher, Scope, View, parse};
+use forebay_filter::{Auth, Env, Filter, MAX_BYTES, Matcher, Scope, View, Wish, parse};
 use forebay_model::json;
 use forebay_model::time::Timestamp;
 use serde_json::Value;
@@ -203,13 +203,14 @@ fn matched(case: &mut Case) -> usize {
         filters.extend(Filter::compile(&text, Scope::record(&case.schema)).map(Arc::new));
     }
     for (at, filter) in filters.iter().enumerate() {
-        matcher.insert(at, Some(filter.clone()));
+        let auth = case.auth.clone().map(Arc::new);
+        matcher.insert(at, Wish { filters: vec![filter.clone()], auth });
     }
     for _ in 0..20 {
         let (text, _) = written(&shape::data(&mut case.rng, &case.fields, Dirt::All));
         let view = view(&mut case.rng, &text);
         let mut told = Vec::new();
-        matcher.matching(&view, &case.env(), |at| told.push(at));
+        matcher.matching(&view, case.env().now, |at| told.push(at));
         told.sort_unstable();
         let each = (0..filters.len()).filter(|at| filters[*at].matches(&view, &case.env()));
         let each: Vec<usize> = each.collect();
