@@ -1,7 +1,7 @@
 //! The door at which everybody is asked who they are: remembered, and forgotten when anything
 //! changes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -10,17 +10,19 @@ use async_trait::async_trait;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use forebay_contract::{Identity, Shown};
 use forebay_db::{Db, DbError, Look};
+use forebay_model::Result;
 use forebay_model::principal::Principal;
 use forebay_model::time::{SharedClock, Timestamp};
-use forebay_model::{Error, Result};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::sql::{api_key, head};
 use crate::{directory, key};
 
-/// Principals that are remembered; beyond it all are looked up anew.
+/// Principals, and keys that are nobody's, that are remembered; beyond it all are looked up anew.
 const MOST: usize = 10_000;
+/// How long the database may take to say who somebody is.
+const PATIENCE: Duration = Duration::from_secs(1);
 /// How long what is remembered is trusted while the database does not answer.
 const TRUSTED: Duration = Duration::from_secs(1);
 
@@ -36,8 +38,12 @@ pub(crate) struct Directory {
 }
 
 struct Memory {
-    /// By the hash of their key; `None` for keys that are nobody's.
-    known: HashMap<Vec<u8>, Option<Known>>,
+    /// By the hash of their key.
+    known: HashMap<Vec<u8>, Known>,
+    /// Hashes of keys that are nobody's: apart, so that guessing pushes nobody out.
+    nobody: HashSet<Vec<u8>>,
+    /// By their key's id: what goes on asking, when something has changed.
+    current: HashMap<String, Option<Arc<Principal>>>,
     /// Keys that were shown, and when, since it was last written down.
     used: HashMap<String, Timestamp>,
     /// The number of the last change that was heard of.
@@ -62,13 +68,20 @@ impl Known {
 
 impl Directory {
     pub(crate) fn new(db: Db, clock: SharedClock, admin: Vec<u8>) -> Directory {
-        let (known, used) = (HashMap::new(), HashMap::new());
+        let memory = Memory {
+            known: HashMap::new(),
+            nobody: HashSet::new(),
+            current: HashMap::new(),
+            used: HashMap::new(),
+            number: -1,
+            heard: Instant::now(),
+        };
         Directory {
             db,
             clock,
             admin,
             bootstrap: Arc::new(directory::bootstrap()),
-            memory: Mutex::new(Memory { known, used, number: -1, heard: Instant::now() }),
+            memory: Mutex::new(memory),
             changes: watch::Sender::new(0),
         }
     }
@@ -80,12 +93,15 @@ impl Directory {
     /// Hears whether anything has changed since it last asked; then all is forgotten.
     pub(crate) async fn listen(&self) -> Result<(), DbError> {
         let asked = Instant::now();
-        let mut conn = self.db.reader(Look::Point).await?;
-        let number = head::number(&mut conn).await?;
+        let number = within(async {
+            let mut conn = self.db.reader(Look::Point).await?;
+            head::number(&mut conn).await
+        });
+        let number = number.await?;
         let mut memory = self.memory();
         memory.heard = asked;
         if std::mem::replace(&mut memory.number, number) != number {
-            memory.known.clear();
+            memory.forget();
             drop(memory);
             self.changes.send_modify(|number| *number += 1);
         }
@@ -103,19 +119,23 @@ impl Directory {
         if memory.heard.elapsed() > TRUSTED {
             return None;
         }
-        memory.known.get(hash).cloned()
+        match memory.known.get(hash) {
+            Some(known) => Some(Some(known.clone())),
+            None => memory.nobody.contains(hash).then_some(None),
+        }
     }
 
-    async fn look_up(&self, hash: Vec<u8>) -> Result<Option<Known>, Error> {
+    async fn look_up(&self, hash: Vec<u8>) -> Result<Option<Known>, DbError> {
         let mut conn = self.db.reader(Look::Point).await?;
         // Asked first: a change that comes in between makes what is read here forgotten again.
         let number = head::number(&mut conn).await?;
-        let found = api_key::by_hash(&mut conn, &hash, self.clock.now()).await?;
-        let known = match found {
+        let known = match api_key::by_hash(&mut conn, &hash).await? {
             None => None,
             Some(key) => {
-                let networks = key.networks.iter().filter_map(|net| net.parse().ok()).collect();
-                directory::of_key(&mut conn, &key).await?.map(|principal| Known {
+                // Networks that cannot be read are nowhere.
+                let networks = key.networks.iter().map(|net| net.parse().ok()).collect();
+                let principal = directory::of_key(&mut conn, &key).await?;
+                principal.zip(networks).map(|(principal, networks)| Known {
                     principal: Arc::new(principal),
                     expires_at: key.expires_at,
                     networks,
@@ -124,13 +144,58 @@ impl Directory {
         };
         let mut memory = self.memory();
         if memory.number == number {
-            if memory.known.len() >= MOST {
-                memory.known.clear();
-            }
-            memory.known.insert(hash, known.clone());
+            memory.remember(hash, known.clone());
         }
         Ok(known)
     }
+
+    async fn look_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {
+        let mut conn = self.db.reader(Look::Point).await?;
+        let number = head::number(&mut conn).await?;
+        let found = api_key::find(&mut conn, id).await?;
+        let now = self.clock.now();
+        let good = found.filter(|key| key.expires_at.is_none_or(|at| now < at));
+        let principal = match good {
+            Some(key) => directory::of_key(&mut conn, &key).await?.map(Arc::new),
+            None => None,
+        };
+        let mut memory = self.memory();
+        if memory.number == number && memory.current.len() < MOST {
+            memory.current.insert(id.to_owned(), principal.clone());
+        }
+        Ok(principal)
+    }
+}
+
+impl Memory {
+    fn forget(&mut self) {
+        self.known.clear();
+        self.nobody.clear();
+        self.current.clear();
+    }
+
+    fn remember(&mut self, hash: Vec<u8>, known: Option<Known>) {
+        match known {
+            Some(known) => {
+                if self.known.len() >= MOST {
+                    self.known.clear();
+                }
+                self.known.insert(hash, known);
+            }
+            None => {
+                if self.nobody.len() >= MOST {
+                    self.nobody.clear();
+                }
+                self.nobody.insert(hash);
+            }
+        }
+    }
+}
+
+/// Waits no longer than somebody should who asks who they are.
+async fn within<T>(asked: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
+    let answer = tokio::time::timeout(PATIENCE, asked).await;
+    answer.unwrap_or_else(|_| Err(DbError::Unavailable("it does not say who asks".to_owned())))
 }
 
 #[async_trait]
@@ -145,7 +210,7 @@ impl Identity for Directory {
         }
         let known = match self.remembered(&hash) {
             Some(known) => known,
-            None => self.look_up(hash).await?,
+            None => within(self.look_up(hash)).await?,
         };
         let now = self.clock.now();
         let Some(known) = known.filter(|known| known.is_good(now, shown.address)) else {
@@ -169,12 +234,11 @@ impl Identity for Directory {
         if principal.id == self.bootstrap.id {
             return Ok(Some(self.bootstrap.clone()));
         }
-        let mut conn = self.db.reader(Look::Point).await?;
-        let Some(key) = api_key::find(&mut conn, id).await? else { return Ok(None) };
-        if key.expires_at.is_some_and(|at| at <= self.clock.now()) {
-            return Ok(None);
+        let remembered = self.memory().current.get(id).cloned();
+        match remembered {
+            Some(principal) => Ok(principal),
+            None => Ok(within(self.look_again(id)).await?),
         }
-        Ok(directory::of_key(&mut conn, &key).await?.map(Arc::new))
     }
 
     fn changes(&self) -> watch::Receiver<u64> {

@@ -50,6 +50,9 @@ fn one(text: &str) -> Result<Permission, String> {
     let permission = Permission::parse(text).filter(|_| text.len() <= MAX_SCOPE_BYTES);
     let permission =
         permission.ok_or("written `resource:action` or `resource:action@stream/name`")?;
+    if !is_scope(permission.scope()) {
+        return Err("a scope is `*` or `stream/name`, which may end in `*`".to_owned());
+    }
     let (resource, action) = permission.right();
     let fits = |asked: &str, known: &str| asked == "*" || asked == known;
     if RIGHTS.iter().any(|right| fits(resource, right.0) && fits(action, right.1)) {
@@ -61,6 +64,12 @@ fn one(text: &str) -> Result<Permission, String> {
     let near = nearest(&asked, known.iter().map(String::as_str));
     let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
     Err(format!("there is no right `{asked}`{hint}"))
+}
+
+fn is_scope(scope: &str) -> bool {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+    let name = scope.strip_prefix("stream/").map(|name| name.strip_suffix('*').unwrap_or(name));
+    scope == "*" || name.is_some_and(|name| name.chars().all(good))
 }
 
 /// As the API shows and the database keeps them.

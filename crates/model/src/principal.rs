@@ -58,6 +58,11 @@ impl Permission {
         })
     }
 
+    /// Where it holds: `stream/orders`, `stream/eu-*`, `*`.
+    pub fn scope(&self) -> &str {
+        &self.scope
+    }
+
     /// The resource and the action, `*` for any.
     pub fn right(&self) -> (&str, &str) {
         (&self.resource, &self.action)

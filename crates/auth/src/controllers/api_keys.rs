@@ -17,7 +17,7 @@ use super::{Done, MAX_BYTES, may_grant, read_limit, read_name};
 use crate::directory::BOOTSTRAP;
 use crate::sql::account;
 use crate::sql::api_key::{self, ApiKey};
-use crate::{Auth, key, rights};
+use crate::{Auth, directory, key, rights};
 
 const DAY: i64 = 86_400_000_000;
 /// How long a key lives that does not say.
@@ -86,12 +86,18 @@ pub(crate) async fn create(
     let hash = key::hash(&secret);
     let written = auth.change(move |conn| {
         Box::pin(async move {
-            if new.owner != BOOTSTRAP && account::find(conn, &new.owner).await?.is_none() {
-                let message = "there is no such account";
-                return Ok(Err(Error::invalid(FieldError::new("/owner", "invalid", message))));
+            if let Err(error) = may_own(conn, &who, &new.owner).await? {
+                return Ok(Err(error));
             }
-            api_key::insert(conn, &new, &hash).await?;
-            Ok(Ok(new))
+            let own = match &who.key_id {
+                Some(id) => api_key::find(conn, id).await?,
+                None => None,
+            };
+            let new = own.map_or(Ok(new.clone()), |own| within(new, &own));
+            if let Ok(new) = &new {
+                api_key::insert(conn, new, &hash).await?;
+            }
+            Ok(new)
         })
     });
     Ok(with_secret(StatusCode::CREATED, &written.await?, &secret))
@@ -141,7 +147,11 @@ pub(crate) async fn delete(
     who.require(KEYS_WRITE)?;
     let deleted = auth.change(move |conn| {
         Box::pin(async move {
-            if let Err(error) = visible(conn, &who, &id).await? {
+            let found = match visible(conn, &who, &id).await? {
+                Ok(found) => found,
+                Err(error) => return Ok(Err(error)),
+            };
+            if let Err(error) = may_grant(&who, &found.permissions, "") {
                 return Ok(Err(error));
             }
             api_key::delete(conn, &id).await?;
@@ -193,6 +203,35 @@ pub(crate) async fn rotate(
         })
     });
     Ok(with_secret(StatusCode::OK, &rotated.await?, &secret))
+}
+
+/// Whether somebody may make keys of an account: rules ask for the account and its roles, so that a
+/// key of it is as good as what it holds.
+async fn may_own(conn: &mut Conn, who: &Principal, owner: &str) -> Done<()> {
+    if owner == owner_of(who) {
+        return Ok(Ok(()));
+    }
+    let Some(account) = account::find(conn, owner).await? else {
+        let message = "there is no such account";
+        return Ok(Err(Error::invalid(FieldError::new("/owner", "invalid", message))));
+    };
+    let held = directory::permissions_of(conn, &account.roles).await?;
+    Ok(may_grant(who, &held, "/owner"))
+}
+
+/// A key that is made by another is bound to the other's networks and end.
+fn within(mut new: ApiKey, own: &ApiKey) -> Result<ApiKey, Error> {
+    if let Some(end) = own.expires_at {
+        new.expires_at = Some(new.expires_at.map_or(end, |at| at.min(end)));
+    }
+    if new.networks.is_empty() {
+        new.networks.clone_from(&own.networks);
+    } else if !own.networks.is_empty() && new.networks != own.networks {
+        let message = "this key is bound to other networks";
+        let field = FieldError::new("/networks", "forbidden", message);
+        return Err(Error::new(Code::Forbidden, message).field(field));
+    }
+    Ok(new)
 }
 
 /// A key that somebody may see: one's own, or anybody's with the right to. Any other is not there.

@@ -47,8 +47,12 @@ impl Auth {
     {
         let run = self.inner.db.writer().run(Lane::Interactive, |conn| {
             Box::pin(async move {
-                head::begin_change(conn).await?;
-                work(conn).await
+                head::lock(conn).await?;
+                let done = work(conn).await?;
+                if done.is_ok() {
+                    head::bump(conn).await?;
+                }
+                Ok(done)
             })
         });
         let done = run.await??;

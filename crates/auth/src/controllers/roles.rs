@@ -1,12 +1,14 @@
 //! Roles: named sets of permissions.
 
+use std::sync::Arc;
+
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use forebay_db::{Conn, Look};
 use forebay_http::query::Params;
 use forebay_http::reply::{json_text, matches, versioned};
 use forebay_http::{Answer, Who, body};
-use forebay_model::principal::{Permission, ROLES_READ, ROLES_WRITE};
+use forebay_model::principal::{Permission, Principal, ROLES_READ, ROLES_WRITE};
 use forebay_model::stream::check_stream_name;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
@@ -106,14 +108,19 @@ pub(crate) async fn put(
     let if_match = head.headers.get(IF_MATCH).cloned();
     let now = auth.inner.clock.now();
     let new = Role { name, permissions, version: 1, created_at: now };
-    let written = auth.change(|conn| Box::pin(write(conn, new, if_match))).await?;
+    let written = auth.change(|conn| Box::pin(write(conn, who, new, if_match))).await?;
     let status = if written.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
     Ok(shown(status, &written))
 }
 
-async fn write(conn: &mut Conn, mut new: Role, if_match: Option<HeaderValue>) -> Done<Role> {
+async fn write(
+    conn: &mut Conn,
+    who: Arc<Principal>,
+    mut new: Role,
+    if_match: Option<HeaderValue>,
+) -> Done<Role> {
     let before = role::find(conn, &new.name).await?;
-    if let Err(error) = fits(if_match.as_ref(), before.as_ref()) {
+    if let Err(error) = fits(&who, if_match.as_ref(), before.as_ref()) {
         return Ok(Err(error));
     }
     if let Some(before) = before {
@@ -148,23 +155,35 @@ pub(crate) async fn delete(
     who.require(ROLES_WRITE)?;
     changeable(&name)?;
     let if_match = headers.get(IF_MATCH).cloned();
-    auth.change(|conn| Box::pin(remove(conn, name, if_match))).await?;
+    auth.change(|conn| Box::pin(remove(conn, who, name, if_match))).await?;
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-async fn remove(conn: &mut Conn, name: String, if_match: Option<HeaderValue>) -> Done<()> {
+async fn remove(
+    conn: &mut Conn,
+    who: Arc<Principal>,
+    name: String,
+    if_match: Option<HeaderValue>,
+) -> Done<()> {
     let before = role::find(conn, &name).await?;
     if before.is_none() {
         return Ok(Err(missing(&name)));
     }
-    if let Err(error) = fits(if_match.as_ref(), before.as_ref()) {
+    if let Err(error) = fits(&who, if_match.as_ref(), before.as_ref()) {
         return Ok(Err(error));
     }
     role::delete(conn, &name).await?;
     Ok(Ok(()))
 }
 
-fn fits(if_match: Option<&HeaderValue>, before: Option<&Role>) -> Result<(), Error> {
+/// Whether a role may be changed: it is at the version asked for, and holds nothing that who changes
+/// it lacks.
+fn fits(
+    who: &Principal,
+    if_match: Option<&HeaderValue>,
+    before: Option<&Role>,
+) -> Result<(), Error> {
+    may_grant(who, before.map_or(&[], |role| &role.permissions), "/permissions")?;
     let version = before.map(|role| format!("\"{}\"", role.version));
     match (if_match, version) {
         (None, _) => Ok(()),

@@ -153,7 +153,7 @@ pub(crate) async fn patch(
     let if_match = head.headers.get(IF_MATCH).cloned();
     let written = auth.change(move |conn| {
         Box::pin(async move {
-            let mut account = match found(conn, &id, if_match.as_ref()).await? {
+            let mut account = match found(conn, &who, &id, if_match.as_ref()).await? {
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
@@ -199,7 +199,7 @@ pub(crate) async fn delete(
     let if_match = headers.get(IF_MATCH).cloned();
     let deleted = auth.change(move |conn| {
         Box::pin(async move {
-            if let Err(error) = found(conn, &id, if_match.as_ref()).await? {
+            if let Err(error) = found(conn, &who, &id, if_match.as_ref()).await? {
                 return Ok(Err(error));
             }
             account::delete(conn, &id).await?;
@@ -210,9 +210,19 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// The account that is to be changed, if it is there at the version asked for.
-async fn found(conn: &mut Conn, id: &str, if_match: Option<&HeaderValue>) -> Done<Account> {
+/// The account that is to be changed, if it is there at the version asked for, and holds nothing
+/// that who changes it lacks.
+async fn found(
+    conn: &mut Conn,
+    who: &Principal,
+    id: &str,
+    if_match: Option<&HeaderValue>,
+) -> Done<Account> {
     let Some(account) = account::find(conn, id).await? else { return Ok(Err(missing(id))) };
+    let held = directory::permissions_of(conn, &account.roles).await?;
+    if let Err(error) = may_grant(who, &held, "/roles") {
+        return Ok(Err(error));
+    }
     if if_match.is_some() && !matches(if_match, &format!("\"{}\"", account.version)) {
         let detail = format!("the account is at version {}", account.version);
         return Ok(Err(Error::new(Code::VersionMismatch, detail)));

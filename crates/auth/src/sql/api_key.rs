@@ -26,15 +26,23 @@ pub(crate) struct ApiKey {
 const SELECT: &str = "SELECT id, owner, name, permissions, filter, networks, created_at, \
                       expires_at, last_used_at FROM api_key";
 
-/// Finds the key of a secret, also of one that a rotation has replaced not long ago.
-pub(crate) async fn by_hash(
-    conn: &mut Conn,
-    hash: &[u8],
-    now: Timestamp,
-) -> Result<Option<ApiKey>, DbError> {
-    let sql = format!("{SELECT} WHERE hash = $1 OR (old_hash = $1 AND old_until > $2)");
-    let row = conn.query_opt(&sql, &[Value::Blob(hash.to_vec()), now.micros().into()]).await?;
-    row.map(key).transpose()
+/// Finds the key of a secret. One that a rotation has replaced expires when its time of grace ends.
+pub(crate) async fn by_hash(conn: &mut Conn, hash: &[u8]) -> Result<Option<ApiKey>, DbError> {
+    let hash = Value::Blob(hash.to_vec());
+    let row =
+        conn.query_opt(&format!("{SELECT} WHERE hash = $1"), std::slice::from_ref(&hash)).await?;
+    if let Some(row) = row {
+        return key(row).map(Some);
+    }
+    let row = conn.query_opt(&format!("{SELECT} WHERE old_hash = $1"), &[hash]).await?;
+    let Some(row) = row else { return Ok(None) };
+    let mut key = key(row)?;
+    let sql = "SELECT old_until FROM api_key WHERE id = $1";
+    let row = conn.query_opt(sql, &[key.id.as_str().into()]).await?.unwrap_or_default();
+    let [until] = cells(row)?;
+    let until = Timestamp::from_micros(until.int()?);
+    key.expires_at = Some(key.expires_at.map_or(until, |at| at.min(until)));
+    Ok(Some(key))
 }
 
 /// Finds a key.

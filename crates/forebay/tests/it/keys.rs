@@ -128,6 +128,35 @@ mod scenario {
             .problem(400, "validation_failed");
         let promote = s.request_by(&key, Method::PATCH, &format!("/v1/service-accounts/{chief}"));
         answer(promote.json(&json!({"roles": ["admin"]}))).await.problem(403, "forbidden");
+        // Nor does anybody manage, or act as, one who holds more.
+        let (admin, admin_key) = s.program(&["admin"]).await;
+        let own = json!({"name": "k", "permissions": [], "owner": admin});
+        let refused = s.post_by(&key, "/v1/api-keys", own).await.problem(403, "forbidden");
+        assert_eq!(refused["errors"][0]["path"], "/owner");
+        let path = format!("/v1/service-accounts/{admin}");
+        let disable = s.request_by(&key, Method::PATCH, &path).json(&json!({"state": "disabled"}));
+        answer(disable).await.problem(403, "forbidden");
+        answer(s.request_by(&key, Method::DELETE, &path)).await.problem(403, "forbidden");
+        let listed = s.get_by(&key, "/v1/api-keys", &[]).await.expect(200);
+        let of_admin = listed["items"].as_array().unwrap().iter().find(|k| k["owner"] == admin);
+        let path = format!("/v1/api-keys/{}", of_admin.unwrap()["id"].as_str().unwrap());
+        answer(s.request_by(&key, Method::DELETE, &path)).await.problem(403, "forbidden");
+        s.post_by(&key, &format!("{path}/rotate"), json!({})).await.problem(403, "forbidden");
+        s.put("/v1/roles/writers", json!({"permissions": ["records:write"]})).await.expect(201);
+        let role = s.request_by(&key, Method::DELETE, "/v1/roles/writers");
+        answer(role).await.problem(403, "forbidden");
+        s.get_by(&admin_key, "/v1/me", &[]).await.expect(200);
+        // A key is bound to the networks and the end of the one that made it.
+        let bound = json!({"name": "b", "permissions": ["keys:write"], "networks": ["127.0.0.0/8"],
+            "expires_at": "2200-01-01T00:00:00Z"});
+        let bound = s.post("/v1/api-keys", bound).await.expect(201);
+        let bound = bound["key"].as_str().unwrap();
+        let made = json!({"name": "c", "permissions": [], "expires_at": null});
+        let made = s.post_by(bound, "/v1/api-keys", made).await.expect(201);
+        assert_eq!(made["networks"], json!(["127.0.0.0/8"]));
+        assert_eq!(made["expires_at"], "2200-01-01T00:00:00.000000Z");
+        let wide = json!({"name": "d", "permissions": [], "networks": ["0.0.0.0/0"]});
+        s.post_by(bound, "/v1/api-keys", wide).await.problem(403, "forbidden");
         // A key of all rights is no more than its owner.
         s.get_by(&key, "/v1/streams/orders/records", &[]).await.problem(403, "forbidden");
         let me = s.get_by(&key, "/v1/me", &[]).await.expect(200);
@@ -184,6 +213,7 @@ mod scenario {
         for (body, place) in [
             (json!({"permissions": ["records:raed"]}), "/permissions/0"),
             (json!({"permissions": ["records"]}), "/permissions/0"),
+            (json!({"permissions": ["records:read@orders"]}), "/permissions/0"),
             (json!({"permissions": [7]}), "/permissions/0"),
             (json!({"permissions": "records:read"}), "/permissions"),
             (json!({"permissons": []}), "/permissons"),
