@@ -4,6 +4,7 @@ use crate::support::both;
 
 both! {
     each_record_has_its_result
+    a_column_takes_no_others_place
     forms_and_encodings
     a_repeated_request_gets_its_answer_again
     a_batch_is_all_or_none
@@ -75,6 +76,23 @@ mod scenario {
     fn place(value: &Value) -> (u64, &str, &str) {
         let text = |name: &str| value[name].as_str().unwrap();
         (value["index"].as_u64().unwrap(), text("code"), text("path"))
+    }
+
+    pub(super) async fn a_column_takes_no_others_place(engine: Engine) {
+        let s = Server::start(engine).await;
+        let schema = json!({"type": "object", "properties": {"n": {"type": "integer"},
+            "a": {"type": "object", "properties": {"n": {"type": "integer"}}}}});
+        s.put("/v1/streams/orders", json!({"schema": schema})).await.expect(201);
+        for header in ["n,data.n", "a.n,data.a.n", "a,a.n", "a.n,a", "x,x"] {
+            let refused = s.post_as(RECORDS, "text/csv", format!("{header}\n1,2\n")).await;
+            let refused = refused.problem(400, "validation_failed");
+            let second = format!("`{}`", header.split_once(',').unwrap().1);
+            assert!(refused["detail"].as_str().unwrap().contains(&second), "{refused}");
+        }
+        s.post_as(RECORDS, "text/csv", "a.n,n,a.x\n1,2,3\n").await.expect(200);
+        let items = s.get(&format!("{RECORDS}?fields=data")).await.expect(200);
+        let data = json!({"a": {"n": 1}, "n": 2, "a.x": "3"});
+        assert_eq!(items["items"], json!([{"data": data}]));
     }
 
     pub(super) async fn forms_and_encodings(engine: Engine) {

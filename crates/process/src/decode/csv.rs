@@ -1,10 +1,10 @@
 //! CSV bodies (RFC 4180): a header row; a cell has its declared property's type, else string.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use forebay_model::field::FieldPath;
 use forebay_model::json::{self, FaultKind};
-use forebay_model::schema::ScalarType;
+use forebay_model::schema::{Declared, ScalarType};
 use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
 use serde_json::{Map, Value};
@@ -42,31 +42,74 @@ fn bad_header(detail: impl std::fmt::Display) -> Error {
 }
 
 fn read_header(header: &csv::ByteRecord, stream: &Stream) -> Result<Vec<Column>, Error> {
-    let mut seen = HashSet::new();
+    let names = Names::of(stream);
+    let mut places = Places::default();
     let mut columns = Vec::new();
     for cell in header {
         let name = std::str::from_utf8(cell).map_err(|_| bad_header("not UTF-8"))?;
         if name.contains('\0') {
             return Err(bad_header("a column's name holds U+0000"));
         }
-        if !seen.insert(name) {
-            return Err(bad_header(format!("the column `{name}` stands twice")));
-        }
-        let declared = stream.schema.declared();
-        let found = declared.iter().find(|d| d.path.segments() == [name]).or_else(|| {
-            let dotted = format!("data.{}", name.strip_prefix("data.").unwrap_or(name));
-            declared.iter().find(|d| d.path.to_string() == dotted)
-        });
+        let found = names.find(name);
         let path = match found {
             Some(found) => found.path.clone(),
             None => {
                 FieldPath::new(vec![name.to_owned()]).ok_or_else(|| bad_header("no columns"))?
             }
         };
+        if !places.take(&path) {
+            let detail = format!("the column `{name}` stands where another column stands");
+            return Err(bad_header(detail));
+        }
         let scalar = found.and_then(|d| d.scalar).unwrap_or(ScalarType::String);
         columns.push(Column { path, scalar });
     }
     Ok(columns)
+}
+
+/// The declared fields by the names that a column can have: many columns are looked up in them.
+struct Names<'s> {
+    plain: HashMap<&'s str, &'s Declared>,
+    dotted: HashMap<String, &'s Declared>,
+}
+
+impl<'s> Names<'s> {
+    fn of(stream: &'s Stream) -> Self {
+        let mut names = Names { plain: HashMap::new(), dotted: HashMap::new() };
+        for field in stream.schema.declared() {
+            if let [name] = field.path.segments() {
+                names.plain.insert(name, field);
+            }
+            names.dotted.entry(field.path.to_string()).or_insert(field);
+        }
+        names
+    }
+
+    /// A property of that very name, or the one at that path; `data.` may be left out.
+    fn find(&self, name: &str) -> Option<&'s Declared> {
+        let dotted = || format!("data.{}", name.strip_prefix("data.").unwrap_or(name));
+        self.plain.get(name).or_else(|| self.dotted.get(&dotted())).copied()
+    }
+}
+
+/// Where columns stand: a second one at the same place, or around or inside of another, would
+/// take its cells away.
+#[derive(Default)]
+struct Places {
+    cells: HashSet<Vec<String>>,
+    objects: HashSet<Vec<String>>,
+}
+
+impl Places {
+    fn take(&mut self, path: &FieldPath) -> bool {
+        let path = path.segments();
+        let around: Vec<&[String]> = (1..path.len()).map(|end| &path[..end]).collect();
+        if self.objects.contains(path) || around.iter().any(|object| self.cells.contains(*object)) {
+            return false;
+        }
+        self.objects.extend(around.into_iter().map(<[String]>::to_vec));
+        self.cells.insert(path.to_vec())
+    }
 }
 
 fn read_row(record: &csv::ByteRecord, columns: &[Column]) -> Row {
@@ -84,7 +127,7 @@ fn read_row(record: &csv::ByteRecord, columns: &[Column]) -> Row {
             return Err(Rejection::new("nul_character", path, "a string holds U+0000"));
         }
         if let Some(value) = read_cell(cell, column)? {
-            put(&mut data, &column.path, value)?;
+            put(&mut data, &column.path, value);
         }
     }
     Ok(data)
@@ -119,15 +162,12 @@ fn excerpt(cell: &str) -> &str {
     cell.char_indices().nth(40).map_or(cell, |(end, _)| &cell[..end])
 }
 
-fn put(data: &mut Value, path: &FieldPath, value: Value) -> Result<(), Rejection> {
+/// Places a value; no other column stands in its way.
+fn put(data: &mut Value, path: &FieldPath, value: Value) {
     let mut at = data;
     for name in path.segments() {
-        let Value::Object(members) = at else {
-            let message = "another column stands where this one needs an object";
-            return Err(Rejection::new("invalid_csv", path.pointer(), message));
-        };
+        let Value::Object(members) = at else { return };
         at = members.entry(name.clone()).or_insert_with(|| Value::Object(Map::new()));
     }
     *at = value;
-    Ok(())
 }

@@ -1,5 +1,6 @@
 //! The house's order, as far as a machine can see it.
 
+mod decoders;
 mod doors;
 mod floors;
 mod house;
@@ -14,7 +15,8 @@ use house::House;
 
 /// Fails with everything that is out of order.
 pub(crate) fn check(root: &Path) -> Result<()> {
-    let wrong = faults(root, numbers::OUTGROWN)?;
+    let mut wrong = faults(root, numbers::OUTGROWN)?;
+    wrong.extend(decoders::faults(root, decoders::DECODERS, decoders::READERS)?);
     if !wrong.is_empty() {
         bail!("the house is out of order:\n  {}", wrong.join("\n  "));
     }

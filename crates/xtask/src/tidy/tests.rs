@@ -2,7 +2,7 @@
 
 use tempfile::TempDir;
 
-use super::faults;
+use super::{decoders, faults};
 
 struct Tree(TempDir);
 
@@ -123,4 +123,23 @@ fn files_grow_to_a_limit_and_outgrown_ones_only_shrink() {
     assert_eq!(tree.faults(&listed), [grown]);
     std::fs::remove_file(tree.0.path().join(test)).unwrap();
     assert_eq!(tree.faults(&listed), [format!("{test}: is gone; strike it from the list")]);
+}
+
+#[test]
+fn what_clients_send_is_fuzzed() {
+    let (file, readers) = ("crates/db/src/decode/csv.rs", "crates/db/src/decode");
+    let tree = Tree::sound();
+    tree.put(file, "");
+    tree.put("crates/db/src/decode/mod.rs", "");
+    let faults =
+        |listed: &[(&str, &str)]| decoders::faults(tree.0.path(), listed, readers).unwrap();
+    assert_eq!(faults(&[]), [format!("{file}: no fuzz target is listed for it")]);
+    let absent = format!("{file}: fuzz/ has no target csv");
+    assert_eq!(faults(&[(file, "csv")]), [&*absent]);
+    tree.put("fuzz/fuzz_targets/csv.rs", "");
+    assert_eq!(faults(&[(file, "csv")]), [&*absent], "cargo does not know the file");
+    tree.put("fuzz/Cargo.toml", "[[bin]]\nname = \"csv\"\n");
+    assert_eq!(faults(&[(file, "csv")]), [""; 0]);
+    let gone = "x.rs: is gone; strike it from the list of decoders";
+    assert_eq!(faults(&[(file, "csv"), ("x.rs", "csv")]), [gone]);
 }
