@@ -79,19 +79,21 @@ pub enum Part {
 pub enum Partial {
     /// How many.
     Count(i64),
-    /// An exact sum, of how many.
-    Whole(i128, i64),
-    /// A sum that may be off by `error`, of how many.
-    Real {
-        /// The sum.
-        sum: f64,
-        /// How far it may be off.
-        error: f64,
-        /// Of how many values.
-        count: i64,
-    },
+    /// An exact sum; nothing when there are no values.
+    Whole(Option<i128>),
+    /// A sum; nothing when there are no values.
+    Real(Option<RealSum>),
     /// A value, or NULL.
     Value(Value),
+}
+
+/// A sum of doubles.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct RealSum {
+    /// The sum.
+    pub sum: f64,
+    /// How far it may be off.
+    pub error: f64,
 }
 
 /// A group. The same keys may come more than once.
@@ -196,19 +198,15 @@ fn write_part(sql: &mut Sql, dialect: Dialect, part: &Part) {
         (Part::CountOf(place), _) => call("count(", *place, ")"),
         (Part::Least(place), _) => call("min(", *place, ")"),
         (Part::Greatest(place), _) => call("max(", *place, ")"),
-        (Part::Whole { place, wide }, _) => {
-            call("count(", *place, "), ");
-            match (dialect, wide) {
-                (Dialect::Postgres, _) => call("CAST(sum(", *place, ") AS TEXT)"),
-                (Dialect::Sqlite, false) => call("sum(", *place, ")"),
-                (Dialect::Sqlite, true) => {
-                    call("sum(", *place, &format!(" >> {HALF}), "));
-                    call("sum(", *place, &format!(" & {LOW})"));
-                }
-            }
+        (Part::Whole { place, .. }, Dialect::Postgres) => {
+            call("CAST(sum(", *place, ") AS TEXT)");
+        }
+        (Part::Whole { place, wide: false }, Dialect::Sqlite) => call("sum(", *place, ")"),
+        (Part::Whole { place, wide: true }, Dialect::Sqlite) => {
+            call("sum(", *place, &format!(" >> {HALF}), "));
+            call("sum(", *place, &format!(" & {LOW})"));
         }
         (Part::Real { place, signed }, _) => {
-            call("count(", *place, "), ");
             call("sum(", *place, ")");
             if *signed {
                 call(", sum(abs(", *place, "))");
@@ -228,36 +226,36 @@ fn read(dialect: Dialect, grouping: &Grouping<'_>, row: Row) -> Result<Group, Db
         cells.next();
     }
     let mut next = || cells.next().ok_or_else(|| DbError::Internal("a cell is missing".into()));
-    let parts = grouping.parts.iter().map(|part| read_part(dialect, part, &mut next));
+    let longest = block_bits(dialect, grouping).map_or(grouping.up_to, |bits| 1 << bits);
+    let share = error_of(dialect, longest);
+    let parts = grouping.parts.iter().map(|part| read_part(dialect, part, share, &mut next));
     Ok(Group { keys, partials: parts.collect::<Result<_, DbError>>()? })
 }
 
 fn read_part(
     dialect: Dialect,
     part: &Part,
+    share: f64,
     next: &mut impl FnMut() -> Result<Value, DbError>,
 ) -> Result<Partial, DbError> {
     Ok(match part {
         Part::Count | Part::CountOf(_) => Partial::Count(next()?.int()?),
         Part::Least(_) | Part::Greatest(_) => Partial::Value(next()?),
-        Part::Whole { wide, .. } => {
-            let count = next()?.int()?;
-            let mut sum = whole(next()?)?;
-            if *wide && dialect == Dialect::Sqlite {
-                sum = (sum << HALF) + whole(next()?)?;
-            }
-            Partial::Whole(sum, count)
+        Part::Whole { wide: true, .. } if dialect == Dialect::Sqlite => {
+            let (high, low) = (whole(next()?)?, whole(next()?)?);
+            Partial::Whole(high.zip(low).map(|(high, low)| (high << HALF) + low))
         }
+        Part::Whole { .. } => Partial::Whole(whole(next()?)?),
         Part::Real { signed, .. } => {
-            let count = next()?.int()?;
             let sum = real(next()?)?;
-            let absolute = if *signed { real(next()?)? } else { sum.abs() };
-            Partial::Real { sum, error: absolute * error_of(dialect, count), count }
+            let absolute = if *signed { real(next()?)? } else { sum.map(f64::abs) };
+            let sums = sum.zip(absolute);
+            Partial::Real(sums.map(|(sum, absolute)| RealSum { sum, error: absolute * share }))
         }
     })
 }
 
-/// How far a sum of doubles may be off, as a share of the sum of their absolute values.
+/// How far a sum of as many doubles may be off, as a share of the sum of their absolute values.
 ///
 /// PostgreSQL rounds at each step (Higham 2002, section 4.2); SQLite compensates, as Neumaier does.
 #[allow(clippy::cast_precision_loss, reason = "a bound, and far from it")]
@@ -268,19 +266,19 @@ fn error_of(dialect: Dialect, count: i64) -> f64 {
     }
 }
 
-fn whole(value: Value) -> Result<i128, DbError> {
+fn whole(value: Value) -> Result<Option<i128>, DbError> {
     match value {
-        Value::Int(sum) => Ok(sum.into()),
-        Value::Text(digits) => digits.parse().map_err(|_| unexpected("a sum", &digits)),
-        Value::Null(_) => Ok(0),
+        Value::Int(sum) => Ok(Some(sum.into())),
+        Value::Text(digits) => digits.parse().map(Some).map_err(|_| unexpected("a sum", &digits)),
+        Value::Null(_) => Ok(None),
         other => Err(unexpected("a sum", &other)),
     }
 }
 
-fn real(value: Value) -> Result<f64, DbError> {
+fn real(value: Value) -> Result<Option<f64>, DbError> {
     match value {
-        Value::Real(sum) => Ok(sum),
-        Value::Null(_) => Ok(0.0),
+        Value::Real(sum) => Ok(Some(sum)),
+        Value::Null(_) => Ok(None),
         other => Err(unexpected("a sum", &other)),
     }
 }
@@ -316,18 +314,18 @@ mod tests {
         };
         let keys = "SELECT c1, (time + $1) / $2, CASE WHEN c2 IS NULL THEN NULL \
                     WHEN c2 < $3 THEN 0 WHEN c2 < $4 THEN 1 ELSE 2 END, ";
-        let rest = "count(c2), sum(c2), sum(abs(c2)), min(c1) FROM s7 WHERE 1 = 1 AND seq <= $5";
+        let rest = "sum(c2), sum(abs(c2)), min(c1) FROM s7 WHERE 1 = 1 AND seq <= $5";
         assert_eq!(
             select(Dialect::Sqlite, 7, &grouping).text,
             format!(
-                "{keys}count(*), count(c1), sum(c1 >> 32), sum(c1 & 4294967295), {rest} \
+                "{keys}count(*), sum(c1 >> 32), sum(c1 & 4294967295), {rest} \
                  GROUP BY 1, 2, 3 LIMIT $6"
             )
         );
         assert_eq!(
             select(Dialect::Postgres, 7, &grouping).text,
             format!(
-                "{keys}seq >> 16, count(*), count(c1), CAST(sum(c1) AS TEXT), {rest} \
+                "{keys}seq >> 16, count(*), CAST(sum(c1) AS TEXT), {rest} \
                  GROUP BY 1, 2, 3, 4 LIMIT $6"
             )
         );

@@ -3,7 +3,7 @@
 //! Times come in steps that no bucket's end divides, sums of doubles with how far they may be off.
 //! Where an engine's answer would not be as exact as promised there is none, and we count.
 
-use forebay_db::log::group::{Group, Grouping, Key, Part, Partial, group};
+use forebay_db::log::group::{Group, Grouping, Key, Part, Partial, RealSum, group};
 use forebay_db::log::read::Span;
 use forebay_db::log::scan::extremes;
 use forebay_db::{Conn, Value};
@@ -15,8 +15,9 @@ use forebay_model::stream::Stream;
 use super::accumulate::{Accumulator, Keep};
 use super::bucket::Steps;
 use super::level::{Level, Shape};
+use super::metric::Measure;
 use super::plan;
-use super::question::{Question, Slot};
+use super::question::{Metric, Question, Slot};
 use super::scalar::{Scalar, nearest};
 use super::table::{Keys, Work, val_of};
 
@@ -30,6 +31,8 @@ const LARGEST: f64 = 1e300;
 /// The engine's groups, each a part of one of ours.
 pub(crate) struct Parts {
     steps: Vec<Option<Steps>>,
+    /// Which of what was asked is how many values a slot's sum is of, where that is wanted.
+    counts: Vec<Option<usize>>,
     groups: Vec<Group>,
 }
 
@@ -53,6 +56,7 @@ pub(crate) async fn ask(
         };
         parts.push(part);
     }
+    let counts = counts(question, &mut parts);
     let grouping = Grouping {
         condition: question.asked.condition(),
         up_to: here.last_seq,
@@ -61,13 +65,30 @@ pub(crate) async fn ask(
         limit: i64::try_from(MOST_PARTS + 1).unwrap_or(i64::MAX),
     };
     let groups = group(conn, stream.number, &grouping).await?;
-    Ok((groups.len() <= MOST_PARTS).then_some(Parts { steps, groups }))
+    Ok((groups.len() <= MOST_PARTS).then_some(Parts { steps, counts, groups }))
+}
+
+/// Asks also how many values those sums are of that a mean is made of.
+fn counts(question: &Question, parts: &mut Vec<Part>) -> Vec<Option<usize>> {
+    let is_mean = |metric: &Metric| metric.measure == Measure::Avg;
+    let means: Vec<usize> =
+        question.metrics.iter().filter(|m| is_mean(m)).map(|metric| metric.slot).collect();
+    let slots = question.slots.iter().enumerate().map(|(at, slot)| {
+        let argument = slot.argument.filter(|_| means.contains(&at))?;
+        let part = Part::CountOf(question.arguments.get(argument)?.place?);
+        let known = parts.iter().position(|known| *known == part);
+        Some(known.unwrap_or_else(|| {
+            parts.push(part);
+            parts.len() - 1
+        }))
+    });
+    slots.collect()
 }
 
 /// Puts the engine's groups together; false when their sums are not as exact as promised.
 pub(crate) fn take(work: &mut Work, parts: &Parts) -> Result<bool, Error> {
     for group in &parts.groups {
-        merge(work, &parts.steps, group)?;
+        merge(work, parts, group)?;
     }
     Ok(work.table.is_sure())
 }
@@ -151,15 +172,21 @@ fn real(value: &Value) -> f64 {
 }
 
 /// Adds what the engine says of a group to the group that it is a part of.
-fn merge(work: &mut Work, steps: &[Option<Steps>], group: &Group) -> Result<(), Error> {
-    let levels = work.question.levels.iter_mut().zip(steps).zip(&group.keys);
+fn merge(work: &mut Work, parts: &Parts, group: &Group) -> Result<(), Error> {
+    let levels = work.question.levels.iter_mut().zip(&parts.steps).zip(&group.keys);
     let keys: Keys = levels.map(|((level, steps), key)| key_of(level, *steps, key)).collect();
     let Work { question, table, .. } = work;
     table.update(&keys, &question.slots, |kept| {
-        for ((slot, kept), partial) in question.slots.iter().zip(kept).zip(&group.partials) {
+        let slots = question.slots.iter().zip(kept).zip(group.partials.iter().zip(&parts.counts));
+        for ((slot, kept), (partial, count)) in slots {
             let argument = slot.argument.and_then(|at| question.arguments.get(at));
             let ty = argument.map_or(&Type::Int, |argument| argument.expression.ty());
-            add(kept, partial, ty);
+            let count = match count.and_then(|at| group.partials.get(at)) {
+                Some(Partial::Count(count)) => unsigned(*count),
+                // Some, where nobody asks how many.
+                _ => 1,
+            };
+            add(kept, partial, (ty, count));
         }
     })
 }
@@ -175,15 +202,18 @@ fn key_of(level: &mut Level, steps: Option<Steps>, key: &Value) -> Option<Scalar
     }
 }
 
-fn add(kept: &mut Accumulator, partial: &Partial, ty: &Type) {
-    let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
+fn add(kept: &mut Accumulator, partial: &Partial, (ty, count): (&Type, u64)) {
     match (kept, partial) {
         (Accumulator::Count(all), Partial::Count(count)) => *all += unsigned(*count),
-        (Accumulator::Sum(all), Partial::Whole(sum, count)) => all.add_ints(*sum, unsigned(*count)),
-        (Accumulator::Sum(all), Partial::Real { sum, error, count }) => {
-            all.add_doubles(*sum, unsigned(*count), *error);
+        (Accumulator::Sum(all), Partial::Whole(Some(sum))) => all.add_ints(*sum, count),
+        (Accumulator::Sum(all), Partial::Real(Some(RealSum { sum, error }))) => {
+            all.add_doubles(*sum, count, *error);
         }
         (kept, Partial::Value(value)) => kept.take(&val_of(value, ty)),
         _ => {}
     }
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
 }

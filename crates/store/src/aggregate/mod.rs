@@ -69,11 +69,14 @@ async fn run(
     mut work: Box<Work>,
     here: Span,
 ) -> Result<(Box<Work>, Plan), Error> {
-    let mut plan = plan::choose(&work.question, stream);
+    let mut conn = store.inner.db.reader(Look::Scan).await?;
+    let mut plan = plan::choose(&work.question, stream, conn.dialect());
+    let asked = match plan {
+        Plan::Sql => engine::ask(&mut conn, stream, &work.question, here).await?,
+        _ => None,
+    };
+    drop(conn);
     if plan == Plan::Sql {
-        let mut conn = store.inner.db.reader(Look::Scan).await?;
-        let asked = engine::ask(&mut conn, stream, &work.question, here).await?;
-        drop(conn);
         if let Some(parts) = asked {
             let is_sure;
             (work, is_sure) = walk::apart(work, move |work| engine::take(work, &parts)).await?;

@@ -2,6 +2,7 @@
 //!
 //! All three give the same answer; each is slower than the one before and can do more.
 
+use forebay_db::Dialect;
 use forebay_db::log::group::Key;
 use forebay_filter::lower::{Bound, Place};
 use forebay_filter::{Type, lower};
@@ -36,9 +37,10 @@ impl Plan {
 }
 
 /// Chooses a plan: the first that can answer.
-pub(crate) fn choose(question: &Question, stream: &Stream) -> Plan {
+pub(crate) fn choose(question: &Question, stream: &Stream, dialect: Dialect) -> Plan {
+    let is_quick = question.levels.is_empty() || dialect.groups_by_hash();
     match columns(question, stream) {
-        Some(_) if question.asked.is_exact() && by_sql(question, stream) => Plan::Sql,
+        Some(_) if question.asked.is_exact() && is_quick && by_sql(question, stream) => Plan::Sql,
         Some(places) if question.asked.is_exact() => Plan::Columns(places),
         _ => Plan::Records,
     }
