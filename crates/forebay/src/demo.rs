@@ -27,6 +27,8 @@ pub(crate) fn tour(listen: SocketAddr, key: Option<&str>) -> String {
         "\nThis machine is measured into the stream `machine`. The key is for this run. Try:\n\n\
          {set}  \
          {curl} '{url}/machine/records?sort=-seq&limit=3'\n  \
+         {curl} -G {url}/machine/records --data-urlencode 'filter=data.cpu_percent > 50 && time > now() - duration(\"1m\")' -d count=exact\n  \
+         {curl} {url}/machine/aggregate --json '{{\"group_by\":[{{\"field\":\"time\",\"every\":\"10s\"}}],\"metrics\":{{\"cpu\":\"avg(data.cpu_percent)\"}}}}'\n  \
          {curl} -N '{url}/machine/subscribe'\n  \
          {curl} '{url}/machine/export?format=csv'\n  \
          {curl} -X PUT {url}/notes -d '{{\"schema\":{{\"type\":\"object\",\"properties\":{{\"text\":{{\"type\":\"string\"}}}}}}}}'\n  \
