@@ -35,6 +35,7 @@ struct Server {
     data_dir: PathBuf,
     api_key: Option<Secret>,
     header_timeout: Span,
+    keep_alive_timeout: Span,
     body_timeout: Span,
     request_timeout: Span,
     shutdown_timeout: Span,
@@ -111,6 +112,7 @@ impl Settings {
             database,
             gateway: GatewayConfig {
                 header_timeout: server.header_timeout.0,
+                keep_alive_timeout: server.keep_alive_timeout.0,
                 request_timeout: server.request_timeout.0,
                 shutdown_timeout: server.shutdown_timeout.0,
                 max_connections: server.max_connections.max(1),

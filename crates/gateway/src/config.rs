@@ -7,6 +7,8 @@ use std::time::Duration;
 pub struct GatewayConfig {
     /// Longest time until a request's head is complete.
     pub header_timeout: Duration,
+    /// Longest rest of a connection between two requests.
+    pub keep_alive_timeout: Duration,
     /// Longest time until an answer begins.
     pub request_timeout: Duration,
     /// How long in-flight requests may take when the process stops.

@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -30,6 +30,10 @@ pub(crate) struct State {
     pub(crate) busy: AtomicBool,
     /// Whether the last request has a body whose end was not read.
     pub(crate) unread: AtomicBool,
+    /// How many requests have come.
+    pub(crate) requests: AtomicU64,
+    /// Whether the connection speaks another protocol from now on: it has no heads.
+    pub(crate) upgraded: AtomicBool,
 }
 
 /// A socket that fills in bare error answers, and closes without losing the last one.
@@ -40,11 +44,26 @@ pub(crate) struct Filled<S> {
     instead: Option<(Vec<u8>, usize, usize)>,
     /// The end of the time that is spent on closing.
     lingering: Option<Pin<Box<Sleep>>>,
+    /// Longest time from the first byte of a request's head to its last.
+    head_timeout: Duration,
+    /// The end of that time, and how many requests had come when it began.
+    head: Option<(Pin<Box<Sleep>>, u64)>,
 }
 
 impl<S> Filled<S> {
-    pub(crate) fn new(socket: S, state: Arc<State>) -> Self {
-        Filled { socket, state, instead: None, lingering: None }
+    /// The first head is waited for from now on, later ones from their first byte: between requests
+    /// a connection may rest longer.
+    pub(crate) fn new(socket: S, state: Arc<State>, head_timeout: Duration) -> Self {
+        let head = Some((Box::pin(tokio::time::sleep(head_timeout)), 0));
+        Filled { socket, state, instead: None, lingering: None, head_timeout, head }
+    }
+
+    /// Whether a head that has begun is not complete in time.
+    fn head_is_late(&mut self, cx: &mut Context<'_>) -> bool {
+        let requests = self.state.requests.load(Ordering::Relaxed);
+        let upgraded = self.state.upgraded.load(Ordering::Relaxed);
+        self.head.take_if(|(_, before)| upgraded || *before != requests);
+        self.head.as_mut().is_some_and(|(end, _)| end.as_mut().poll(cx).is_ready())
     }
 }
 
@@ -101,7 +120,20 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_read(cx, buf)
+        let this = &mut *self;
+        if this.head_is_late(cx) {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        let begins = buf.filled().len() > before
+            && !this.state.busy.load(Ordering::Relaxed)
+            && !this.state.upgraded.load(Ordering::Relaxed);
+        if begins && this.head.is_none() {
+            let end = Box::pin(tokio::time::sleep(this.head_timeout));
+            this.head = Some((end, this.state.requests.load(Ordering::Relaxed)));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

@@ -12,6 +12,7 @@ use axum::body::Body;
 
 use bytes::Bytes;
 use forebay_http::principal::Peer;
+use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -115,10 +116,11 @@ fn connection(socket: TcpStream, peer: Peer, gateway: Gateway, door: Door) -> Co
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
-        .header_read_timeout(config.header_timeout)
+        // Runs from the end of the request before: the head's own time is kept by the socket.
+        .header_read_timeout(config.keep_alive_timeout.max(config.header_timeout))
         .max_headers(config.max_headers)
         .max_buf_size(config.max_header_bytes.max(8192));
-    let io = TokioIo::new(Filled::new(socket, state.clone()));
+    let io = TokioIo::new(Filled::new(socket, state.clone(), config.header_timeout));
     builder.serve_connection(io, Serving { gateway, door, peer, state }).with_upgrades()
 }
 
@@ -139,6 +141,7 @@ impl Service<http::Request<Incoming>> for Serving {
         let (gateway, door, state) = (self.gateway.clone(), self.door, self.state.clone());
         let peer = self.peer;
         Box::pin(async move {
+            state.requests.fetch_add(1, Ordering::Relaxed);
             state.busy.store(true, Ordering::Relaxed);
             state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
             let mut request = request.map(|body| Body::new(Sent { body, state: state.clone() }));
@@ -147,6 +150,8 @@ impl Service<http::Request<Incoming>> for Serving {
                 Door::Public => gateway.answer(request).await,
                 Door::Admin => gateway.answer_admin(request).await,
             };
+            let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+            state.upgraded.store(upgraded, Ordering::Relaxed);
             Ok(response.map(|body| Tracked { body, state }))
         })
     }

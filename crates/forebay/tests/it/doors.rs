@@ -129,6 +129,59 @@ async fn every_error_is_a_problem_document() {
 }
 
 #[tokio::test]
+async fn a_slow_head_is_cut_off_and_a_resting_connection_is_not() {
+    let settings = [("FOREBAY_SERVER__HEADER_TIMEOUT", "300ms")];
+    let s = Server::start_with(Engine::Sqlite, &settings).await;
+    let connect = || {
+        let socket = TcpStream::connect(&s.address).unwrap();
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+        socket
+    };
+    let mut buffer = [0; 4096];
+    // Nothing, half a head, and half of a second head: each ends with the connection.
+    let ask = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    for sent in [&b""[..], &ask[..20]] {
+        let mut socket = connect();
+        socket.write_all(sent).unwrap();
+        assert_eq!(socket.read(&mut buffer).unwrap_or(0), 0);
+    }
+    let mut socket = connect();
+    for _ in 0..2 {
+        socket.write_all(ask).unwrap();
+        assert!(socket.read(&mut buffer).unwrap() > 0);
+        // It rests for longer than a head may take, and nothing happens.
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(700))).unwrap();
+        let quiet = socket.read(&mut buffer).unwrap_err();
+        assert!(matches!(
+            quiet.kind(),
+            std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+        ));
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    }
+    socket.write_all(&ask[..20]).unwrap();
+    assert_eq!(socket.read(&mut buffer).unwrap_or(0), 0);
+    // A WebSocket has no heads: it may say something and be silent for as long as it likes.
+    let mut socket = connect();
+    let upgrade = format!(
+        "GET /v1/subscribe HTTP/1.1\r\nhost: x\r\nx-api-key: {KEY}\r\nconnection: upgrade\r\n\
+         upgrade: websocket\r\nsec-websocket-version: 13\r\n\
+         sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    );
+    socket.write_all(upgrade.as_bytes()).unwrap();
+    let read = socket.read(&mut buffer).unwrap();
+    assert!(buffer[..read].starts_with(b"HTTP/1.1 101 "));
+    for _ in 0..2 {
+        // A ping of no bytes, masked (RFC 6455, 5.5.2), and its answer.
+        socket.write_all(&[0x89, 0x80, 0, 0, 0, 0]).unwrap();
+        assert_eq!(socket.read(&mut buffer).unwrap(), 2);
+        assert_eq!(buffer[0], 0x8A);
+        socket.set_read_timeout(Some(std::time::Duration::from_millis(700))).unwrap();
+        assert!(socket.read(&mut buffer).is_err());
+        socket.set_read_timeout(Some(std::time::Duration::from_secs(20))).unwrap();
+    }
+}
+
+#[tokio::test]
 async fn exit_statuses_say_why() {
     let folder = tempfile::tempdir().unwrap();
     let run = |environment: &[(&str, &str)]| {
