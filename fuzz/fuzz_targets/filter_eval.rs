@@ -23,7 +23,7 @@ fn judge(source: &str, data: &str) -> Option<Option<bool>> {
     let scope = Scope { search: true, ..Scope::record(&SCHEMA) };
     let filter = Filter::compile(source, scope).ok()?;
     let view = View { id: "x", seq: 1, version: 1, time: -1, received_at: 1, data };
-    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), email: None };
+    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), ..Auth::default() };
     let now = Timestamp::from_micros(1_800_000_000_000_000);
     let env = Env { now, auth: Some(&auth), given: &[] };
     let verdict = filter.verdict(&view, &env);

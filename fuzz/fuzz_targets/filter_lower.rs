@@ -39,7 +39,7 @@ fuzz_target!(|input: &[u8]| {
     let Ok(text) = std::str::from_utf8(input) else { return };
     let (source, data) = text.split_once('\n').unwrap_or((text, ""));
     let Ok(filter) = Filter::compile(source, Scope::record(schema)) else { return };
-    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), email: None };
+    let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), ..Auth::default() };
     let now = Timestamp::from_micros(1_800_000_000_000_000);
     let env = Env { now, auth: Some(&auth), given: &[] };
     let lowered = lower(&filter, columns, &env);

@@ -54,6 +54,10 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let _lock = lock(&settings.database)?;
     let clock = Arc::new(SystemClock);
     let db = Db::open(settings.database, clock.clone()).await.map_err(unusable)?;
+    // Before a first key is made: a start that fails here must not have made one that nobody saw.
+    let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
+    let listening = listening.map_err(Failure::Configuration)?;
+    let addresses = listening.addresses().map_err(|e| other(&e))?;
     let given = settings.api_key.as_ref().map(|key| key.reveal().to_owned());
     let for_this_run = match (mode, &given) {
         (Mode::Demo, None) => Some(forebay_auth::new_key().map_err(|e| other(&e))?),
@@ -82,9 +86,6 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let routes = services.merge(described(description));
     let status = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
-    let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
-    let listening = listening.map_err(Failure::Configuration)?;
-    let addresses = listening.addresses().map_err(|e| other(&e))?;
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.tasks());
