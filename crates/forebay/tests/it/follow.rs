@@ -40,6 +40,9 @@ mod scenario {
         let mut resumed = Events::open(&s, "orders", "", Some("1-2")).await;
         assert_eq!(resumed.next().await.unwrap().1, "1-3");
         s.delete("/v1/streams/orders").await.expect(204);
+        let (name, _, told) = live.next().await.unwrap();
+        assert_eq!((name.as_str(), &told["code"]), ("error", &json!("not_found")));
+        assert!(live.next().await.is_none(), "a stream that is gone is followed by nobody");
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!({"n": 9})).await.expect(200);
         let mut resumed = Events::open(&s, "orders", "", Some("1-3")).await;

@@ -207,6 +207,9 @@ impl Follower {
         let same = now.as_deref() == Some(self.who.as_ref())
             && self.who.may_on_stream(RECORDS_READ, &self.stream.name);
         let stream = inner.catalog.stream(&self.stream.name).await?;
+        if stream.number != self.stream.number {
+            return Err(Error::not_found(format!("the stream `{}` as it was", stream.name)));
+        }
         if same && stream.definition.access.read == self.stream.definition.access.read {
             return Ok(());
         }

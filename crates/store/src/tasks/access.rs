@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use forebay_contract::Catalog;
+use forebay_model::Code;
 
 use crate::Inner;
 
@@ -34,10 +35,17 @@ async fn rules_changed(inner: &Inner, known: &mut HashMap<i64, i64>) -> bool {
     known.retain(|number, _| followed.iter().any(|stream| stream.number == *number));
     let mut changed = false;
     for stream in followed {
-        // One that is gone, or cannot be read now, ends its subscriptions by itself.
-        let Ok(now) = inner.catalog.stream(&stream.name).await else { continue };
+        // One that is gone, or made again, ends its subscriptions when they look.
+        let now = match inner.catalog.stream(&stream.name).await {
+            Ok(now) => now,
+            Err(error) => {
+                // A database that is away says nothing of the stream.
+                changed |= error.code == Code::NotFound;
+                continue;
+            }
+        };
         let before = known.insert(stream.number, now.version).unwrap_or(stream.version);
-        changed |= before != now.version;
+        changed |= before != now.version || now.number != stream.number;
     }
     changed
 }
