@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const KEY: &str = "the-administrator's-key";
+/// Processes of one deployment share it.
+pub(crate) const MASTER_KEY: &str = "a-master-key-of-all-the-tests-in-here";
 
 /// Where a server keeps its records.
 #[derive(Debug, Clone, Copy)]
@@ -127,7 +129,12 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let started = spawn(&self.data, self.database.as_deref(), &[]);
+        self.restart_with(&[]);
+    }
+
+    /// Starts a killed process again, with more of the environment.
+    pub(crate) fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        let started = spawn(&self.data, self.database.as_deref(), environment);
         (self.child, self.address, self.admin) = started;
     }
 
@@ -230,6 +237,8 @@ fn spawn(
     for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
         command.env(name, "127.0.0.1:0");
     }
+    // Hashing as in production would have each test of passwords take seconds.
+    command.env("FOREBAY_AUTH__BCRYPT_COST", "4").env("MASTER_KEY", MASTER_KEY);
     command.env("API_KEY", KEY).envs(environment.iter().copied());
     if let Some(url) = database {
         command.env("DATABASE_URL", url);
