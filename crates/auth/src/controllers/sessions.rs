@@ -219,9 +219,10 @@ pub(crate) async fn step_up(
 /// Somebody's own ways of signing in, and the session in which they ask.
 pub(super) async fn own(auth: &Auth, who: &Principal) -> Result<(Person, Session), Error> {
     let gone = || Error::new(Code::Unauthenticated, "the session has ended");
+    let session = session_of(who)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let person = person::find(&mut conn, account_of(who)?).await?.ok_or_else(gone)?;
-    let session = sessions::find(&mut conn, session_of(who)?).await?.ok_or_else(gone)?;
+    let session = sessions::find(&mut conn, session).await?.ok_or_else(gone)?;
     Ok((person, session))
 }
 
