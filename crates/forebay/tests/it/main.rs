@@ -33,3 +33,4 @@ mod streams;
 mod subscriptions;
 mod support;
 mod tls;
+mod users;
