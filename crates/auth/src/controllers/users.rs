@@ -273,7 +273,8 @@ fn shown(status: StatusCode, account: &Account, person: &Person) -> Response {
     versioned(&HeaderMap::new(), status, &tag, describe(account, person).to_string())
 }
 
-fn describe(account: &Account, person: &Person) -> Value {
+/// As it is shown.
+pub(super) fn describe(account: &Account, person: &Person) -> Value {
     json!({
         "id": account.id,
         "email": person.email,

@@ -20,6 +20,7 @@ mod input;
 mod keys;
 mod ledger;
 mod login;
+mod me;
 mod openapi;
 mod people;
 mod plans;
