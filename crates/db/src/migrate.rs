@@ -8,6 +8,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_log.sql"),
     include_str!("migrations/0002_columns.sql"),
     include_str!("migrations/0003_identity.sql"),
+    include_str!("migrations/0004_idempotency.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

@@ -12,8 +12,6 @@ use rustls::pki_types::pem::PemObject;
 use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::conn::Insert;
-use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::value::{Kind, Row, Value};
 
@@ -220,25 +218,27 @@ impl PgConn {
         self.settle(answer)?.iter().map(read_row).collect()
     }
 
-    pub(crate) async fn insert(&mut self, insert: Insert) -> Result<(), DbError> {
-        let sql = Dialect::Postgres.insert(&insert.table, &insert.columns);
+    /// Runs a statement whose parameters are arrays: one for each kind, over all rows.
+    pub(crate) async fn many(
+        &mut self,
+        sql: &str,
+        kinds: &[Kind],
+        rows: Vec<Row>,
+    ) -> Result<(), DbError> {
         let mut columns: Vec<Vec<Value>> =
-            insert.columns.iter().map(|_| Vec::with_capacity(insert.rows.len())).collect();
-        for row in insert.rows {
+            kinds.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+        for row in rows {
             for (column, value) in columns.iter_mut().zip(row) {
                 column.push(value);
             }
         }
-        let arrays: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = columns
-            .into_iter()
-            .zip(&insert.columns)
-            .map(|(values, (_, kind))| array_of(values, *kind))
-            .collect();
+        let arrays: Vec<(Box<dyn ToSql + Sync + Send>, Type)> =
+            columns.into_iter().zip(kinds).map(|(values, kind)| array_of(values, *kind)).collect();
         let typed: Vec<(&(dyn ToSql + Sync), Type)> = arrays
             .iter()
             .map(|(array, ty)| (array.as_ref() as &(dyn ToSql + Sync), ty.clone()))
             .collect();
-        let asked = self.session()?.query_typed(&sql, &typed);
+        let asked = self.session()?.query_typed(sql, &typed);
         let answer = timed(self.statement_timeout, asked).await;
         self.settle(answer).map(|_| ())
     }
