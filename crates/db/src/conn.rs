@@ -72,6 +72,23 @@ impl Conn {
         self.many(&sql, kinds, insert.rows).await
     }
 
+    /// Inserts into two tables and runs a statement, all three on their way at once where the engine is
+    /// at the other end of a wire: whoever waits for a lock of this transaction waits less.
+    pub(crate) async fn insert_both(
+        &mut self,
+        (one, other): (Insert, Insert),
+        (sql, params): (&str, &[Value]),
+    ) -> Result<(), DbError> {
+        match self {
+            Conn::Sqlite(_) => {
+                self.insert(one).await?;
+                self.insert(other).await?;
+                self.execute(sql, params).await
+            }
+            Conn::Postgres(conn) => conn.insert_both((one, other), (sql, params)).await,
+        }
+    }
+
     /// Fills a numbered column; a row is a value and the position of its record.
     pub async fn fill_column(
         &mut self,

@@ -308,19 +308,17 @@ async fn write(conn: &mut Conn, heads: BTreeMap<i64, Head>) -> Result<(), DbErro
         let numbered = head.columns.iter();
         columns.extend(numbered.map(|c| (format!("c{}", c.number).into(), kind_of(c.scalar))));
         let table = format!("s{stream}").into();
-        conn.insert(Insert { table, columns, rows: head.log }).await?;
+        let log = Insert { table, columns, rows: head.log };
         let columns = vec![
             ("stream".into(), Kind::Int),
             ("id".into(), Kind::Text),
             ("seq".into(), Kind::Int),
             ("input_hash".into(), Kind::Blob),
         ];
-        conn.insert(Insert { table: "record_id".into(), columns, rows: head.ids }).await?;
-        conn.execute(
-            "UPDATE stream_head SET last_seq = $1, last_received_at = $2 WHERE stream = $3",
-            &[head.last_seq.into(), head.last_received_at.into(), stream.into()],
-        )
-        .await?;
+        let ids = Insert { table: "record_id".into(), columns, rows: head.ids };
+        let sql = "UPDATE stream_head SET last_seq = $1, last_received_at = $2 WHERE stream = $3";
+        let head = [head.last_seq.into(), head.last_received_at.into(), stream.into()];
+        conn.insert_both((log, ids), (sql, &head)).await?;
     }
     Ok(())
 }
