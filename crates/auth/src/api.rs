@@ -2,12 +2,32 @@
 
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{api_keys, me, roles, service_accounts};
+use crate::controllers::{
+    api_keys, invitations, jwks, login, me, mfa, roles, service_accounts, sessions, setup,
+};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
 #[openapi(
     paths(
+        jwks::show,
+        setup::create,
+        login::login,
+        login::second_factor,
+        login::refresh,
+        login::logout,
+        sessions::list,
+        sessions::delete,
+        sessions::delete_others,
+        sessions::change_password,
+        sessions::step_up,
+        mfa::offer,
+        mfa::confirm,
+        mfa::remove,
+        mfa::renew_codes,
+        invitations::create,
+        invitations::accept,
+        invitations::register,
         me::show,
         roles::list,
         roles::show,
@@ -27,6 +47,10 @@ use crate::controllers::{api_keys, me, roles, service_accounts};
     components(schemas(forebay_http::api::Problem))
 )]
 pub struct Api;
+
+pub use sign_in::*;
+
+mod sign_in;
 
 /// Who the caller is.
 #[derive(ToSchema)]
@@ -48,6 +72,8 @@ pub struct Me {
 pub struct NewRole {
     /// `resource:action` or `resource:action@stream/name`; `*` for any.
     pub permissions: Vec<String>,
+    /// Whether people have these rights only after they have shown a second factor.
+    pub second_factor: Option<bool>,
 }
 
 /// A role.
@@ -57,6 +83,8 @@ pub struct Role {
     pub name: String,
     /// `resource:action@scope`.
     pub permissions: Vec<String>,
+    /// Whether people have these rights only after they have shown a second factor.
+    pub second_factor: bool,
     /// Whether it is what it is in every deployment.
     pub built_in: bool,
     /// Of its permissions; none of a built-in one.

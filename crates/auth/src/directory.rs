@@ -4,8 +4,9 @@ use forebay_db::{Conn, DbError};
 use forebay_model::principal::{Permission, Principal, meet_all};
 
 use crate::rights;
+use crate::session::Session;
 use crate::sql::api_key::ApiKey;
-use crate::sql::{account, role};
+use crate::sql::{account, person, role};
 
 /// The owner of keys that the administrator's first key has made: it is no account, and has all
 /// rights.
@@ -48,6 +49,47 @@ pub(crate) async fn of_key(conn: &mut Conn, key: &ApiKey) -> Result<Option<Princ
         filter: key.filter.clone(),
         ..Principal::default()
     }))
+}
+
+/// Who asks in a session. `None` when the account is gone or disabled.
+pub(crate) async fn of_session(
+    conn: &mut Conn,
+    session: &Session,
+) -> Result<Option<Principal>, DbError> {
+    let account = account::find(conn, &session.account).await?.filter(|account| account.enabled);
+    let Some(account) = account else { return Ok(None) };
+    let email = person::find(conn, &account.id).await?.map(|person| person.email);
+    let mut roles = account.roles;
+    if !session.second_factor {
+        roles = without_second_factor(conn, roles).await?;
+    }
+    Ok(Some(Principal {
+        id: format!("user:{}", account.id),
+        name: account.name,
+        permissions: permissions_of(conn, &roles).await?,
+        user_id: Some(account.id),
+        email,
+        roles,
+        session_id: Some(session.id.clone()),
+        proven_at: Some(session.proven_at),
+        ..Principal::default()
+    }))
+}
+
+/// The roles that are had without a second factor.
+pub(crate) async fn without_second_factor(
+    conn: &mut Conn,
+    roles: Vec<String>,
+) -> Result<Vec<String>, DbError> {
+    let mut left = Vec::with_capacity(roles.len());
+    for name in roles {
+        let asks = rights::built_in(&name).is_none()
+            && role::find(conn, &name).await?.is_some_and(|role| role.second_factor);
+        if !asks {
+            left.push(name);
+        }
+    }
+    Ok(left)
 }
 
 /// The permissions of some roles; a role that is gone has none.

@@ -16,8 +16,10 @@ use forebay_model::time::{SharedClock, Timestamp};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
-use crate::sql::{api_key, head};
-use crate::{directory, key};
+use crate::session::{IDLE, Secrets};
+use crate::sql::{api_key, head, session};
+use crate::token::keyring::Keyring;
+use crate::{directory, key, token};
 
 /// Principals, and keys that are nobody's, that are remembered; beyond it all are looked up anew.
 const MOST: usize = 10_000;
@@ -26,12 +28,32 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// How long what is remembered is trusted while the database does not answer.
 const TRUSTED: Duration = Duration::from_secs(1);
 
+/// How long a session is taken for used lately enough without a look, in microseconds.
+const FRESH: i64 = 60_000_000;
+
+/// What tells whose a secret is.
+pub(crate) struct Means {
+    /// The hash of the administrator's first key, where there is one.
+    pub(crate) admin: Vec<u8>,
+    pub(crate) issuer: String,
+    pub(crate) keyring: Arc<Keyring>,
+    pub(crate) secrets: Arc<Secrets>,
+}
+
+/// What was used.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Used {
+    /// A key, by its id.
+    Key(String),
+    /// A session, by its id.
+    Session(String),
+}
+
 /// Who is who.
 pub(crate) struct Directory {
     db: Db,
     clock: SharedClock,
-    /// The hash of the administrator's first key, where there is one.
-    admin: Vec<u8>,
+    means: Means,
     bootstrap: Arc<Principal>,
     memory: Mutex<Memory>,
     changes: watch::Sender<u64>,
@@ -42,10 +64,10 @@ struct Memory {
     known: HashMap<Vec<u8>, Known>,
     /// Hashes of keys that are nobody's: apart, so that guessing pushes nobody out.
     nobody: HashSet<Vec<u8>>,
-    /// By their key's id: what goes on asking, when something has changed.
+    /// By their key's or session's id: what goes on asking, when something has changed.
     current: HashMap<String, Option<Arc<Principal>>>,
-    /// Keys that were shown, and when, since it was last written down.
-    used: HashMap<String, Timestamp>,
+    /// What was used, and when, since it was last written down.
+    used: HashMap<Used, Timestamp>,
     /// The number of the last change that was heard of.
     number: i64,
     /// When the database last said so.
@@ -56,6 +78,8 @@ struct Memory {
 struct Known {
     principal: Arc<Principal>,
     expires_at: Option<Timestamp>,
+    /// From then on it is looked up again.
+    fresh_until: Option<Timestamp>,
     networks: Arc<[IpNet]>,
 }
 
@@ -67,7 +91,7 @@ impl Known {
 }
 
 impl Directory {
-    pub(crate) fn new(db: Db, clock: SharedClock, admin: Vec<u8>) -> Directory {
+    pub(crate) fn new(db: Db, clock: SharedClock, means: Means) -> Directory {
         let memory = Memory {
             known: HashMap::new(),
             nobody: HashSet::new(),
@@ -79,11 +103,16 @@ impl Directory {
         Directory {
             db,
             clock,
-            admin,
+            means,
             bootstrap: Arc::new(directory::bootstrap()),
             memory: Mutex::new(memory),
             changes: watch::Sender::new(0),
         }
+    }
+
+    /// Hears of changes.
+    pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -108,8 +137,8 @@ impl Directory {
         Ok(())
     }
 
-    /// Takes the keys that were shown since it was last asked.
-    pub(crate) fn take_used(&self) -> HashMap<String, Timestamp> {
+    /// Takes what was used since it was last asked.
+    pub(crate) fn take_used(&self) -> HashMap<Used, Timestamp> {
         std::mem::take(&mut self.memory().used)
     }
 
@@ -120,12 +149,13 @@ impl Directory {
             return None;
         }
         match memory.known.get(hash) {
+            Some(known) if known.fresh_until.is_some_and(|until| until <= self.clock.now()) => None,
             Some(known) => Some(Some(known.clone())),
             None => memory.nobody.contains(hash).then_some(None),
         }
     }
 
-    async fn look_up(&self, hash: Vec<u8>) -> Result<Option<Known>, DbError> {
+    async fn look_up_key(&self, hash: Vec<u8>) -> Result<Option<Known>, DbError> {
         let mut conn = self.db.reader(Look::Point).await?;
         // Asked first: a change that comes in between makes what is read here forgotten again.
         let number = head::number(&mut conn).await?;
@@ -138,6 +168,7 @@ impl Directory {
                 principal.zip(networks).map(|(principal, networks)| Known {
                     principal: Arc::new(principal),
                     expires_at: key.expires_at,
+                    fresh_until: None,
                     networks,
                 })
             }
@@ -149,7 +180,84 @@ impl Directory {
         Ok(known)
     }
 
-    async fn look_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {
+    /// Who is in a session, shown by a secret that is good until a time.
+    async fn look_up_session(
+        &self,
+        hash: Vec<u8>,
+        shown: &ShownSession,
+    ) -> Result<Option<Known>, DbError> {
+        let mut conn = self.db.reader(Look::Point).await?;
+        let number = head::number(&mut conn).await?;
+        let now = self.clock.now();
+        let found = session::find(&mut conn, &shown.session).await?;
+        let found = found.filter(|session| session.is_good(now));
+        let known = match found {
+            Some(session) if shown.account.as_ref().is_none_or(|id| *id == session.account) => {
+                let idle = session.last_used_at.micros() + IDLE;
+                let fresh = idle.min(now.micros() + FRESH);
+                let principal = directory::of_session(&mut conn, &session).await?;
+                principal.map(|principal| Known {
+                    principal: Arc::new(principal),
+                    expires_at: Some(shown.until.min(session.expires_at)),
+                    fresh_until: Some(Timestamp::from_micros(fresh)),
+                    networks: Arc::new([]),
+                })
+            }
+            _ => None,
+        };
+        let mut memory = self.memory();
+        if memory.number == number {
+            memory.remember(hash, known.clone());
+        }
+        Ok(known)
+    }
+
+    /// Which session a secret stands for, if it was made here.
+    fn session_of(&self, shown: &Shown<'_>) -> Option<ShownSession> {
+        let Means { issuer, keyring, secrets, .. } = &self.means;
+        if shown.cookie {
+            let session = secrets.read_cookie(shown.secret)?;
+            return Some(ShownSession { session, account: None, until: Timestamp::MAX });
+        }
+        let now = self.clock.now();
+        let read = token::is_like(shown.secret)
+            .then(|| token::read(shown.secret, issuer, now, |kid| keyring.verifying(kid)))?;
+        match read {
+            Ok(claims) => Some(ShownSession {
+                session: claims.session,
+                account: Some(claims.account),
+                until: claims.until,
+            }),
+            Err(refusal) => {
+                tracing::debug!(why = refusal.0, "a token is refused");
+                None
+            }
+        }
+    }
+
+    async fn look_again(&self, principal: &Principal) -> Result<Option<Arc<Principal>>, DbError> {
+        let key = principal.id.starts_with("key:").then_some(principal.key_id.as_deref()).flatten();
+        match (key, principal.session_id.as_deref()) {
+            (Some(key), _) => self.key_again(key).await,
+            (None, Some(session)) => self.session_again(session).await,
+            (None, None) => Ok(None),
+        }
+    }
+
+    async fn session_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {
+        let mut conn = self.db.reader(Look::Point).await?;
+        let number = head::number(&mut conn).await?;
+        let now = self.clock.now();
+        let found = session::find(&mut conn, id).await?.filter(|session| session.is_good(now));
+        let principal = match found {
+            Some(session) => directory::of_session(&mut conn, &session).await?.map(Arc::new),
+            None => None,
+        };
+        self.remember_current(number, id, &principal);
+        Ok(principal)
+    }
+
+    async fn key_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {
         let mut conn = self.db.reader(Look::Point).await?;
         let number = head::number(&mut conn).await?;
         let found = api_key::find(&mut conn, id).await?;
@@ -159,12 +267,24 @@ impl Directory {
             Some(key) => directory::of_key(&mut conn, &key).await?.map(Arc::new),
             None => None,
         };
+        self.remember_current(number, id, &principal);
+        Ok(principal)
+    }
+
+    fn remember_current(&self, number: i64, id: &str, principal: &Option<Arc<Principal>>) {
         let mut memory = self.memory();
         if memory.number == number && memory.current.len() < MOST {
             memory.current.insert(id.to_owned(), principal.clone());
         }
-        Ok(principal)
     }
+}
+
+/// A session as a secret stands for it.
+struct ShownSession {
+    session: String,
+    /// Whose it is to be, where the secret says so.
+    account: Option<String>,
+    until: Timestamp,
 }
 
 impl Memory {
@@ -201,43 +321,50 @@ async fn within<T>(asked: impl Future<Output = Result<T, DbError>>) -> Result<T,
 #[async_trait]
 impl Identity for Directory {
     async fn identify(&self, shown: Shown<'_>) -> Result<Option<Arc<Principal>>> {
-        let hash = key::hash(shown.secret);
-        if verify_slices_are_equal(&self.admin, &hash).is_ok() {
+        // What is remembered of a cookie is not remembered of a key: neither opens the other's door.
+        let hash = if shown.cookie {
+            key::hash(&format!("cookie {}", shown.secret))
+        } else {
+            key::hash(shown.secret)
+        };
+        if !shown.cookie && verify_slices_are_equal(&self.means.admin, &hash).is_ok() {
             return Ok(Some(self.bootstrap.clone()));
         }
-        if !key::is_whole(shown.secret) {
-            return Ok(None);
-        }
-        let known = match self.remembered(&hash) {
+        let remembered = self.remembered(&hash);
+        let known = match remembered {
             Some(known) => known,
-            None => within(self.look_up(hash)).await?,
+            None if !shown.cookie && key::is_whole(shown.secret) => {
+                within(self.look_up_key(hash)).await?
+            }
+            None => match self.session_of(&shown) {
+                Some(session) => within(self.look_up_session(hash, &session)).await?,
+                None => None,
+            },
         };
         let now = self.clock.now();
         let Some(known) = known.filter(|known| known.is_good(now, shown.address)) else {
             return Ok(None);
         };
-        if let Some(key) = &known.principal.key_id {
-            let mut memory = self.memory();
-            match memory.used.get_mut(key) {
-                Some(at) => *at = now,
-                None => drop(memory.used.insert(key.clone(), now)),
-            }
+        let used = match (&known.principal.key_id, &known.principal.session_id) {
+            (Some(key), _) => Some(Used::Key(key.clone())),
+            (None, Some(session)) => Some(Used::Session(session.clone())),
+            (None, None) => None,
+        };
+        if let Some(used) = used {
+            self.memory().used.insert(used, now);
         }
         Ok(Some(known.principal))
     }
 
     async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>> {
-        let Some(id) = principal.key_id.as_deref().filter(|_| principal.id.starts_with("key:"))
-        else {
-            return Ok(None);
-        };
         if principal.id == self.bootstrap.id {
             return Ok(Some(self.bootstrap.clone()));
         }
-        let remembered = self.memory().current.get(id).cloned();
+        let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
+        let remembered = id.and_then(|id| self.memory().current.get(id).cloned());
         match remembered {
             Some(principal) => Ok(principal),
-            None => Ok(within(self.look_again(id)).await?),
+            None => Ok(within(self.look_again(principal)).await?),
         }
     }
 

@@ -45,7 +45,8 @@ pub(crate) fn random() -> Result<[u8; 32]> {
     Ok(bytes)
 }
 
-fn checksum(text: &str) -> String {
+/// Six characters that a typing error changes.
+pub(crate) fn checksum(text: &str) -> String {
     let mut check = crc32(text.as_bytes());
     let digits = (0..CHECK_CHARACTERS).map(|_| {
         let digit = usize::try_from(check % 62).unwrap_or(0);

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use forebay_db::{Db, Lane};
 
-use crate::identity::Directory;
-use crate::sql::api_key;
+use crate::Auth;
+use crate::identity::{Directory, Used};
+use crate::sql::{api_key, session};
 
 /// How often the database is asked whether anybody's rights have changed.
 const LISTEN: Duration = Duration::from_millis(250);
-/// How often it is written down which keys were shown.
+/// How often signing keys are looked at; what other processes made is taken then.
+const TURN: Duration = Duration::from_secs(60);
+/// How often it is written down which keys and sessions were used.
 const NOTE: Duration = Duration::from_secs(60);
 
 /// Hears of changes that other processes made, until it is dropped.
@@ -25,18 +28,36 @@ pub(crate) async fn listen(directory: &Directory) {
     }
 }
 
-/// Writes down which keys were shown, until it is dropped.
+/// Writes down which keys and sessions were used, until it is dropped.
 pub(crate) async fn note_used(directory: &Directory, db: &Db) {
     let mut every = tokio::time::interval(NOTE);
     loop {
         every.tick().await;
-        for (id, at) in directory.take_used() {
+        for (used, at) in directory.take_used() {
             let noted = db.writer().run(Lane::Maintenance, move |conn| {
-                Box::pin(async move { api_key::used(conn, &id, at).await })
+                Box::pin(async move {
+                    match used {
+                        Used::Key(id) => api_key::used(conn, &id, at).await,
+                        Used::Session(id) => session::used(conn, &id, at).await,
+                    }
+                })
             });
             if let Err(error) = noted.await {
-                tracing::warn!(%error, "when a key was used is not written down");
+                tracing::warn!(%error, "when a key or session was used is not written down");
             }
+        }
+    }
+}
+
+/// Sees to it that there is a key that signs, until it is dropped.
+pub(crate) async fn turn_keys(auth: &Auth) {
+    let mut every = tokio::time::interval(TURN);
+    // The first turn was a start's.
+    every.tick().await;
+    loop {
+        every.tick().await;
+        if let Err(error) = auth.turn_keys().await {
+            tracing::warn!(%error, "signing keys cannot be looked at");
         }
     }
 }

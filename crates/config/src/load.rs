@@ -13,13 +13,14 @@ const FILES: [(&str, &str); 3] = [
     ("logging.yaml", include_str!("../../../config/logging.yaml")),
 ];
 /// Variables with a name of their own, and what they set.
-const NAMED: [(&str, &str); 3] = [
+const NAMED: [(&str, &str); 4] = [
     ("DATABASE_URL", "database.url"),
     ("API_KEY", "server.api_key"),
+    ("MASTER_KEY", "auth.master_key"),
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 2] = ["server.api_key", "database.url"];
+const SECRETS: [&str; 3] = ["auth.master_key", "server.api_key", "database.url"];
 const PREFIX: &str = "FOREBAY_";
 
 /// Why the settings cannot be used; the text names the key and where it stands.

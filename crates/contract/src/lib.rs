@@ -11,6 +11,17 @@ use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
 use tokio::sync::watch;
 
+/// Doors that open without a credential: behind them one is made or checked.
+pub const OPEN_DOORS: &[(&str, &str)] = &[
+    ("GET", "/.well-known/jwks.json"),
+    ("POST", "/v1/auth/login"),
+    ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/refresh"),
+    ("POST", "/v1/auth/register"),
+    ("POST", "/v1/invitations/accept"),
+    ("POST", "/v1/setup"),
+];
+
 /// Who is this?
 #[async_trait]
 pub trait Identity: Send + Sync {

@@ -6,6 +6,7 @@ mod demo;
 mod openapi;
 mod serve;
 mod settings;
+mod setup;
 
 use std::io::Write as _;
 use std::process::ExitCode;

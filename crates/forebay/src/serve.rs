@@ -9,7 +9,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
-use forebay_auth::Auth;
+use forebay_auth::{Auth, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::{Gateway, Listening, Status};
@@ -25,7 +25,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
-use crate::{Failure, demo, openapi};
+use crate::{Failure, demo, openapi, setup};
 
 /// What runs beside the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
         _ => None,
     };
     let key = given.as_deref().or(for_this_run.as_deref());
-    let opened = Auth::open(&db, clock.clone(), key).await.map_err(|e| other(&e))?;
+    let opened = Auth::open(&db, clock.clone(), key, settings.auth).await.map_err(not_opened)?;
     let identity = opened.auth.identity();
     let catalog = StoredCatalog::new(db.clone());
     let stopping = CancellationToken::new();
@@ -93,7 +93,10 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
         (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
     let serving = tokio::spawn(listening.serve(gateway, stopping.clone()));
     announce(&data_dir, addresses).map_err(|e| other(&e))?;
-    banner(addresses.0, mode, opened.made.as_deref(), for_this_run.as_deref());
+    let link = setup::offer(&data_dir, addresses.0, opened.setup.as_deref());
+    let link = link.map_err(|e| other(&e))?;
+    let offering = tokio::spawn(setup::watch(opened.auth.clone(), data_dir.clone()));
+    banner(addresses.0, mode, &Shown { made: opened.made, for_this_run, setup: link });
     tracing::info!(listen = %addresses.0, admin = %addresses.1, "ready");
 
     signals.wait().await;
@@ -106,6 +109,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let _ = serving.await;
     tasks.abort();
     identities.abort();
+    offering.abort();
     db.writer().close();
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));
@@ -201,13 +205,33 @@ fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::
     std::fs::rename(draft, data_dir.join("run.json"))
 }
 
-fn banner(listen: SocketAddr, mode: Mode, made: Option<&str>, for_this_run: Option<&str>) {
+fn not_opened(error: OpenError) -> Failure {
+    match error {
+        OpenError::Configuration(what) => Failure::Configuration(what),
+        OpenError::Other(error) => other(&error),
+    }
+}
+
+/// What is shown to whoever starts a process.
+struct Shown {
+    /// The administrator's key that was made just now.
+    made: Option<String>,
+    /// A key that is good until the process ends.
+    for_this_run: Option<String>,
+    /// The link by which a person becomes the administrator.
+    setup: Option<String>,
+}
+
+fn banner(listen: SocketAddr, mode: Mode, shown: &Shown) {
     let mut text = format!("Forebay listens on http://{listen}\n");
-    if let Some(key) = made {
+    if let Some(link) = &shown.setup {
+        text.push_str(&format!("Become the administrator, once: {link}\n"));
+    }
+    if let Some(key) = &shown.made {
         text.push_str(&format!("The administrator's key, shown this once: {key}\n"));
     }
     if mode == Mode::Demo {
-        text.push_str(&demo::tour(listen, for_this_run));
+        text.push_str(&demo::tour(listen, shown.for_this_run.as_deref()));
     }
     // Nobody reads stderr: the log says that it is ready.
     let _ = std::io::stderr().write_all(text.as_bytes());

@@ -2,10 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use forebay_auth::Scheme;
+use forebay_auth::config::{AuthConfig, Registration};
 use forebay_config::{Config, Secret, Size, Span};
 use forebay_db::Settings as DbSettings;
 use forebay_db::postgres::PgSettings;
 use forebay_gateway::config::GatewayConfig;
+use forebay_http::browser::Site;
 use forebay_process::config::ProcessConfig;
 use forebay_store::config::StoreConfig;
 use serde::Deserialize;
@@ -20,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) data_dir: PathBuf,
     pub(crate) api_key: Option<Secret>,
     pub(crate) database: DbSettings,
+    pub(crate) auth: AuthConfig,
     pub(crate) gateway: GatewayConfig,
     pub(crate) process: ProcessConfig,
     pub(crate) store: StoreConfig,
@@ -42,6 +46,16 @@ struct Server {
     max_connections: usize,
     max_headers: usize,
     max_header_bytes: Size,
+}
+
+#[derive(Deserialize)]
+struct Auth {
+    master_key: Option<Secret>,
+    origin: Option<String>,
+    password_hash: String,
+    bcrypt_cost: u32,
+    hash_wait: Span,
+    registration: String,
 }
 
 #[derive(Deserialize)]
@@ -108,6 +122,7 @@ impl Settings {
         let demo: Demo = section(config, "demo")?;
         let logging: Logging = section(config, "logging")?;
         let database = section::<Database>(config, "database")?.read(&server.data_dir)?;
+        let auth = section::<Auth>(config, "auth")?.read(&server.data_dir)?;
         Ok(Settings {
             database,
             gateway: GatewayConfig {
@@ -118,7 +133,9 @@ impl Settings {
                 max_connections: server.max_connections.max(1),
                 max_headers: server.max_headers.max(1),
                 max_header_bytes: server.max_header_bytes.0,
+                site: auth.site.clone(),
             },
+            auth,
             process: ProcessConfig {
                 max_body: ingest.max_body.0,
                 max_records: ingest.max_records,
@@ -146,6 +163,35 @@ impl Settings {
 
 fn section<T: DeserializeOwned>(config: &Config, name: &str) -> Result<T, Failure> {
     config.section(name).map_err(|e| Failure::Configuration(e.to_string()))
+}
+
+impl Auth {
+    fn read(self, data_dir: &Path) -> Result<AuthConfig, Failure> {
+        let wrong = |name, what: String| Failure::Configuration(format!("auth.{name}: {what}"));
+        let origin = self.origin.filter(|origin| !origin.is_empty());
+        let site = Site::new(origin.as_deref()).map_err(|e| wrong("origin", e.to_owned()))?;
+        let costs = Scheme::MIN_COST..=Scheme::MAX_COST;
+        let scheme = match self.password_hash.as_str() {
+            "argon2id" => Scheme::Argon2id,
+            "bcrypt" if costs.contains(&self.bcrypt_cost) => Scheme::Bcrypt(self.bcrypt_cost),
+            "bcrypt" => {
+                let (least, most) = (costs.start(), costs.end());
+                return Err(wrong("bcrypt_cost", format!("from {least} to {most}")));
+            }
+            _ => return Err(wrong("password_hash", "bcrypt or argon2id".to_owned())),
+        };
+        let registration = Registration::parse(&self.registration)
+            .ok_or_else(|| wrong("registration", "open, invitation or closed".to_owned()))?;
+        let given = self.master_key.filter(|key| !key.reveal().is_empty());
+        Ok(AuthConfig {
+            master_key: given.map(|key| key.reveal().to_owned()),
+            master_key_file: data_dir.join("master.key"),
+            site,
+            scheme,
+            hash_wait: self.hash_wait.0,
+            registration,
+        })
+    }
 }
 
 impl Database {

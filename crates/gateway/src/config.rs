@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use forebay_http::browser::Site;
+
 /// Plain data; the defaults stand in `config/app.yaml`.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -19,4 +21,6 @@ pub struct GatewayConfig {
     pub max_headers: usize,
     /// Most bytes of a request's head.
     pub max_header_bytes: usize,
+    /// Where browsers find this deployment.
+    pub site: Site,
 }

@@ -22,6 +22,11 @@ pub(crate) fn secret(headers: &HeaderMap) -> Option<String> {
     }
 }
 
+/// Whether a secret is shown on purpose, readable or not: then no cookie takes its place.
+pub(crate) fn is_shown(headers: &HeaderMap) -> bool {
+    headers.contains_key("x-api-key") || headers.contains_key(AUTHORIZATION)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -9,10 +9,10 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use forebay_contract::Shown;
+use forebay_contract::{OPEN_DOORS, Shown};
 use forebay_http::Who;
 use forebay_http::principal::Peer;
-use forebay_model::principal::METRICS_READ;
+use forebay_model::principal::{METRICS_READ, Principal};
 use forebay_model::{Code, Error};
 use futures_util::FutureExt;
 use http::header::{CONTENT_TYPE, HeaderName};
@@ -69,13 +69,12 @@ impl Gateway {
             "/readyz" if reading => return Ok(self.readyz().await),
             _ => {}
         }
-        let unknown = || Error::new(Code::Unauthenticated, "a valid key is needed");
-        let secret = credential::secret(request.headers()).ok_or_else(unknown)?;
-        let Some(Peer(address)) = request.extensions().get::<Peer>().copied() else {
-            return Err(Error::internal("the caller's address is not known"));
-        };
-        let shown = Shown { secret: &secret, cookie: false, address };
-        let who = self.inner.identity.identify(shown).await?.ok_or_else(unknown)?;
+        let asked = if reading { "GET" } else { request.method().as_str() };
+        if OPEN_DOORS.contains(&(asked, request.uri().path())) {
+            return self.route(request).await;
+        }
+        let peer = request.extensions().get::<Peer>().copied();
+        let who = self.who(peer, request.method(), request.headers()).await?;
         if request.uri().path() == "/metrics" && reading {
             who.require(METRICS_READ)?;
             return Ok(text("text/plain; version=0.0.4", self.inner.status.metrics()));
@@ -85,6 +84,36 @@ impl Gateway {
             return Err(Error::new(Code::BadRequest, "the path holds U+0000"));
         }
         request.extensions_mut().insert(Who(who));
+        self.route(request).await
+    }
+
+    /// Finds out who asks: by a key or token, else by a browser's cookie.
+    async fn who(
+        &self,
+        peer: Option<Peer>,
+        method: &Method,
+        headers: &HeaderMap,
+    ) -> Result<Arc<Principal>, Error> {
+        let unknown = || Error::new(Code::Unauthenticated, "a valid key is needed");
+        let Some(Peer(address)) = peer else {
+            return Err(Error::internal("the caller's address is not known"));
+        };
+        let site = &self.inner.config.site;
+        let secret = credential::secret(headers);
+        let cookie = if credential::is_shown(headers) { None } else { site.cookie(headers) };
+        let shown = match (&secret, cookie) {
+            (Some(secret), _) => Shown { secret, cookie: false, address },
+            (None, Some(secret)) => {
+                site.admit(address, headers)?;
+                site.same_site(method, headers)?;
+                Shown { secret, cookie: true, address }
+            }
+            (None, None) => return Err(unknown()),
+        };
+        self.inner.identity.identify(shown).await?.ok_or_else(unknown)
+    }
+
+    async fn route(&self, request: Request) -> Result<Response, Error> {
         match self.inner.router.clone().oneshot(request).await {
             Ok(response) => Ok(response),
             Err(never) => match never {},

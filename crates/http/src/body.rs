@@ -62,6 +62,21 @@ pub fn text(members: &Map<String, Value>, name: &str) -> Result<Option<String>, 
     }
 }
 
+/// A member that is a text, and has to be there.
+pub fn required(members: &Map<String, Value>, name: &str) -> Result<String, Error> {
+    text(members, name)?
+        .ok_or_else(|| Error::invalid(FieldError::new(format!("/{name}"), "required", "is needed")))
+}
+
+/// A member that is true or false.
+pub fn flag(members: &Map<String, Value>, name: &str) -> Result<Option<bool>, Error> {
+    match members.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::Bool(flag)) => Ok(Some(*flag)),
+        Some(_) => Err(mismatch(name, "true or false")),
+    }
+}
+
 /// A member that is a list of texts.
 pub fn texts(members: &Map<String, Value>, name: &str) -> Result<Option<Vec<String>>, Error> {
     let items = match members.get(name) {

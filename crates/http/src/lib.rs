@@ -2,6 +2,7 @@
 
 pub mod api;
 pub mod body;
+pub mod browser;
 pub mod cursor;
 pub mod principal;
 pub mod problem;

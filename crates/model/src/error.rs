@@ -19,8 +19,14 @@ pub enum Code {
     BadRequest,
     /// No credential, or one that is not valid.
     Unauthenticated,
+    /// An account, password or code is not right; which of them is not said.
+    InvalidCredentials,
     /// The principal is known, but lacks the permission.
     Forbidden,
+    /// The change asks for a password or code that was shown just now.
+    StepUpRequired,
+    /// The browser's request came from another site, or without TLS.
+    OriginRefused,
     /// A subscription's rights, or its stream's rules, are not what they were when it began.
     AccessChanged,
     /// There is nothing here, or nothing that the caller may see.
@@ -35,6 +41,8 @@ pub enum Code {
     IdConflict,
     /// Something of this name exists already, or is being changed by somebody else.
     Conflict,
+    /// There is an administrator already.
+    SetupDone,
     /// `If-Match` or `If-None-Match` does not hold.
     VersionMismatch,
     /// The body, a record or a count is over its limit.
@@ -73,7 +81,10 @@ impl Code {
         Code::FilterInvalid,
         Code::BadRequest,
         Code::Unauthenticated,
+        Code::InvalidCredentials,
         Code::Forbidden,
+        Code::StepUpRequired,
+        Code::OriginRefused,
         Code::AccessChanged,
         Code::NotFound,
         Code::MethodNotAllowed,
@@ -81,6 +92,7 @@ impl Code {
         Code::RequestTimeout,
         Code::IdConflict,
         Code::Conflict,
+        Code::SetupDone,
         Code::VersionMismatch,
         Code::TooLarge,
         Code::UriTooLong,
@@ -105,6 +117,12 @@ impl Code {
             Code::FilterInvalid => ("filter_invalid", 400, "The filter is not valid"),
             Code::BadRequest => ("bad_request", 400, "The request is malformed"),
             Code::Unauthenticated => ("unauthenticated", 401, "A valid credential is needed"),
+            Code::InvalidCredentials => {
+                ("invalid_credentials", 401, "The account or its proof is not right")
+            }
+            Code::StepUpRequired => ("step_up_required", 403, "A fresh proof is needed"),
+            Code::OriginRefused => ("origin_refused", 403, "A browser may not ask this from there"),
+            Code::SetupDone => ("setup_done", 410, "There is an administrator already"),
             Code::Forbidden => ("forbidden", 403, "A permission is missing"),
             Code::AccessChanged => ("access_changed", 403, "Rights or rules have changed"),
             Code::NotFound => ("not_found", 404, "Not found"),

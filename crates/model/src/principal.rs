@@ -172,6 +172,18 @@ pub struct Principal {
 }
 
 impl Principal {
+    /// Refuses a person who has shown no password or second factor for a while, with
+    /// `step_up_required`. Programs are not asked: a key is all that they have.
+    pub fn require_proof(&self, now: crate::time::Timestamp) -> Result<()> {
+        const FRESH_MICROS: i64 = 10 * 60 * 1_000_000;
+        let fresh = |at: crate::time::Timestamp| now.micros() - at.micros() <= FRESH_MICROS;
+        if self.session_id.is_none() || self.proven_at.is_some_and(fresh) {
+            return Ok(());
+        }
+        let detail = "show a password or code first: POST /v1/auth/step-up";
+        Err(Error::new(Code::StepUpRequired, detail))
+    }
+
     /// Whether it holds a right on a scope such as `stream/orders` or `*`.
     pub fn may(&self, right: Right, scope: &str) -> bool {
         self.permissions.iter().any(|p| p.covers(right, scope))

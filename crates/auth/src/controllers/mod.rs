@@ -1,12 +1,18 @@
 //! The routes of the service: one line each.
 
 pub(crate) mod api_keys;
+pub(crate) mod invitations;
+pub(crate) mod jwks;
+pub(crate) mod login;
 pub(crate) mod me;
+pub(crate) mod mfa;
 pub(crate) mod roles;
 pub(crate) mod service_accounts;
+pub(crate) mod sessions;
+pub(crate) mod setup;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use forebay_db::{Conn, DbError, Lane};
 use forebay_http::query::{Params, bad};
 use forebay_model::principal::{Permission, Principal};
@@ -21,7 +27,23 @@ pub(crate) fn router() -> Router<Auth> {
     let account =
         get(service_accounts::show).patch(service_accounts::patch).delete(service_accounts::delete);
     Router::new()
+        .route("/.well-known/jwks.json", get(jwks::show))
+        .route("/v1/setup", post(setup::create))
+        .route("/v1/auth/login", post(login::login))
+        .route("/v1/auth/login/mfa", post(login::second_factor))
+        .route("/v1/auth/logout", post(login::logout))
+        .route("/v1/auth/password/change", post(sessions::change_password))
+        .route("/v1/auth/refresh", post(login::refresh))
+        .route("/v1/auth/register", post(invitations::register))
+        .route("/v1/auth/step-up", post(sessions::step_up))
+        .route("/v1/invitations", post(invitations::create))
+        .route("/v1/invitations/accept", post(invitations::accept))
         .route("/v1/me", get(me::show))
+        .route("/v1/me/mfa/recovery-codes", post(mfa::renew_codes))
+        .route("/v1/me/mfa/totp", post(mfa::offer).delete(mfa::remove))
+        .route("/v1/me/mfa/totp/confirm", post(mfa::confirm))
+        .route("/v1/me/sessions", get(sessions::list).delete(sessions::delete_others))
+        .route("/v1/me/sessions/{id}", delete(sessions::delete))
         .route("/v1/roles", get(roles::list))
         .route("/v1/roles/{name}", role)
         .route("/v1/service-accounts", get(service_accounts::list).post(service_accounts::create))
@@ -45,19 +67,31 @@ impl Auth {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Done<T>> + Send + 'static,
     {
-        let run = self.inner.db.writer().run(Lane::Interactive, |conn| {
+        self.locked(true, work).await
+    }
+
+    /// Writes while nobody else changes identity. What `moves` nothing that is remembered anywhere
+    /// has nothing forgotten.
+    pub(crate) async fn locked<T, F>(&self, moves: bool, work: F) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Done<T>> + Send + 'static,
+    {
+        let run = self.inner.db.writer().run(Lane::Interactive, move |conn| {
             Box::pin(async move {
                 head::lock(conn).await?;
                 let done = work(conn).await?;
-                if done.is_ok() {
+                if done.is_ok() && moves {
                     head::bump(conn).await?;
                 }
                 Ok(done)
             })
         });
         let done = run.await??;
-        // Committed: whoever cannot hear it now hears it within the next moment.
-        let _ = self.inner.directory.listen().await;
+        if moves {
+            // Committed: whoever cannot hear it now hears it within the next moment.
+            let _ = self.inner.directory.listen().await;
+        }
         Ok(done)
     }
 }
@@ -72,6 +106,12 @@ fn may_grant(who: &Principal, permissions: &[Permission], path: &str) -> Result<
             Err(Error::new(Code::Forbidden, message).field(field))
         }
     }
+}
+
+/// The session of a person; whoever asks by a key has none.
+fn session_of(who: &Principal) -> Result<&str, Error> {
+    let none = || Error::new(Code::Forbidden, "a key has no session: sign in");
+    who.session_id.as_deref().ok_or_else(none)
 }
 
 fn read_name(name: Option<String>) -> Result<String, Error> {

@@ -10,7 +10,6 @@ use forebay_http::reply::{json_text, matches, versioned};
 use forebay_http::{Answer, Who, body};
 use forebay_model::principal::{Permission, Principal, ROLES_READ, ROLES_WRITE};
 use forebay_model::stream::check_stream_name;
-use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
 use http::header::IF_MATCH;
 use http::{HeaderMap, HeaderValue, StatusCode};
@@ -102,12 +101,13 @@ pub(crate) async fn put(
         .map_err(Error::invalid)?;
     let (head, content) = request.into_parts();
     let document = body::document(content, MAX_BYTES).await?;
-    let members = body::members(document, &["permissions"])?;
+    let members = body::members(document, &["permissions", "second_factor"])?;
     let permissions = rights::read(members.get("permissions"))?;
     may_grant(&who, &permissions, "/permissions")?;
+    let second_factor = body::flag(&members, "second_factor")?.unwrap_or(false);
     let if_match = head.headers.get(IF_MATCH).cloned();
     let now = auth.inner.clock.now();
-    let new = Role { name, permissions, version: 1, created_at: now };
+    let new = Role { name, permissions, second_factor, version: 1, created_at: now };
     let written = auth.change(|conn| Box::pin(write(conn, who, new, if_match))).await?;
     let status = if written.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
     Ok(shown(status, &written))
@@ -209,15 +209,16 @@ fn shown(status: StatusCode, role: &Role) -> axum::response::Response {
 }
 
 fn describe(role: &Role) -> Value {
-    document(&role.name, &role.permissions, Some((role.version, role.created_at)))
+    document(&role.name, &role.permissions, Some(role))
 }
 
-fn document(name: &str, permissions: &[Permission], made: Option<(i64, Timestamp)>) -> Value {
+fn document(name: &str, permissions: &[Permission], made: Option<&Role>) -> Value {
     json!({
         "name": name,
         "permissions": rights::to_json(permissions),
+        "second_factor": made.is_some_and(|role| role.second_factor),
         "built_in": made.is_none(),
-        "version": made.map(|(version, _)| version),
-        "created_at": made.map(|(_, at)| at),
+        "version": made.map(|role| role.version),
+        "created_at": made.map(|role| role.created_at),
     })
 }

@@ -73,6 +73,7 @@ pub(crate) async fn create(
     let members = body::members(document, &["name", "roles"])?;
     let account = Account {
         id: uuid::Uuid::now_v7().to_string(),
+        person: false,
         name: read_name(body::text(&members, "name")?)?,
         enabled: true,
         version: 1,
@@ -111,7 +112,8 @@ pub(crate) async fn show(
     params.only(&[])?;
     who.require(ACCOUNTS_READ)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
-    let found = account::find(&mut conn, &id).await?.ok_or_else(|| missing(&id))?;
+    let found = account::find(&mut conn, &id).await?.filter(|account| !account.person);
+    let found = found.ok_or_else(|| missing(&id))?;
     Ok(shown(StatusCode::OK, &found))
 }
 
@@ -218,7 +220,8 @@ async fn found(
     id: &str,
     if_match: Option<&HeaderValue>,
 ) -> Done<Account> {
-    let Some(account) = account::find(conn, id).await? else { return Ok(Err(missing(id))) };
+    let account = account::find(conn, id).await?.filter(|account| !account.person);
+    let Some(account) = account else { return Ok(Err(missing(id))) };
     let held = directory::permissions_of(conn, &account.roles).await?;
     if let Err(error) = may_grant(who, &held, "/roles") {
         return Ok(Err(error));
@@ -231,7 +234,7 @@ async fn found(
 }
 
 /// Whether somebody may give these roles: each exists, and holds nothing that the giver lacks.
-async fn may_assign(conn: &mut Conn, who: &Principal, roles: &[String]) -> Done<()> {
+pub(super) async fn may_assign(conn: &mut Conn, who: &Principal, roles: &[String]) -> Done<()> {
     if roles.len() > MOST_ROLES {
         let message = format!("at most {MOST_ROLES}");
         return Ok(Err(Error::invalid(FieldError::new("/roles", "too_long", message))));

@@ -8,6 +8,8 @@ use forebay_model::time::Timestamp;
 #[derive(Debug, Clone)]
 pub(crate) struct Account {
     pub(crate) id: String,
+    /// Else it is a program's.
+    pub(crate) person: bool,
     pub(crate) name: String,
     pub(crate) enabled: bool,
     pub(crate) version: i64,
@@ -15,7 +17,7 @@ pub(crate) struct Account {
     pub(crate) roles: Vec<String>,
 }
 
-const SELECT: &str = "SELECT id, name, state, version, created_at FROM account";
+const SELECT: &str = "SELECT id, kind, name, state, version, created_at FROM account";
 
 /// Finds an account.
 pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Option<Account>, DbError> {
@@ -26,13 +28,13 @@ pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Option<Account>, D
     }
 }
 
-/// Lists accounts after an id.
+/// Lists the accounts of programs after an id.
 pub(crate) async fn list(
     conn: &mut Conn,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Account>, DbError> {
-    let sql = format!("{SELECT} WHERE id > $1 ORDER BY id LIMIT $2");
+    let sql = format!("{SELECT} WHERE kind = 'service' AND id > $1 ORDER BY id LIMIT $2");
     let mut accounts = Vec::new();
     for row in conn.query(&sql, &[after.into(), limit.into()]).await? {
         accounts.push(with_roles(conn, row).await?);
@@ -41,12 +43,13 @@ pub(crate) async fn list(
 }
 
 async fn with_roles(conn: &mut Conn, row: Row) -> Result<Account, DbError> {
-    let [id, name, state, version, created_at] = cells(row)?;
+    let [id, kind, name, state, version, created_at] = cells(row)?;
     let id = id.text()?;
     let sql = "SELECT role FROM account_role WHERE account = $1 ORDER BY role";
     let roles = conn.query(sql, &[id.as_str().into()]).await?;
     let roles = roles.into_iter().map(|row| cells(row).and_then(|[role]| role.text()));
     Ok(Account {
+        person: kind.text()? == "person",
         name: name.text()?,
         enabled: state.text()? == "active",
         version: version.int()?,
@@ -59,9 +62,10 @@ async fn with_roles(conn: &mut Conn, row: Row) -> Result<Account, DbError> {
 /// Writes a new account, or what an old one has become.
 pub(crate) async fn put(conn: &mut Conn, account: &Account) -> Result<(), DbError> {
     let state = if account.enabled { "active" } else { "disabled" };
+    let kind = if account.person { "person" } else { "service" };
     conn.execute(
         "INSERT INTO account (id, kind, name, state, version, created_at) \
-         VALUES ($1, 'service', $2, $3, $4, $5) \
+         VALUES ($1, $6, $2, $3, $4, $5) \
          ON CONFLICT (id) DO UPDATE SET name = $2, state = $3, version = $4",
         &[
             account.id.as_str().into(),
@@ -69,6 +73,7 @@ pub(crate) async fn put(conn: &mut Conn, account: &Account) -> Result<(), DbErro
             state.into(),
             account.version.into(),
             account.created_at.micros().into(),
+            kind.into(),
         ],
     )
     .await?;
@@ -81,10 +86,20 @@ pub(crate) async fn put(conn: &mut Conn, account: &Account) -> Result<(), DbErro
     Ok(())
 }
 
-/// Deletes an account with its keys.
+/// Whether a person is there who may do everything.
+pub(crate) async fn has_administrator(conn: &mut Conn) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM account_role JOIN account ON account.id = account_role.account \
+               WHERE account_role.role = 'admin' AND account.kind = 'person' LIMIT 1";
+    Ok(conn.query_opt(sql, &[]).await?.is_some())
+}
+
+/// Deletes an account with its keys and sessions.
 pub(crate) async fn delete(conn: &mut Conn, id: &str) -> Result<(), DbError> {
     for sql in [
         "DELETE FROM api_key WHERE owner = $1",
+        "DELETE FROM session WHERE account = $1",
+        "DELETE FROM recovery_code WHERE account = $1",
+        "DELETE FROM person WHERE account = $1",
         "DELETE FROM account_role WHERE account = $1",
         "DELETE FROM account WHERE id = $1",
     ] {

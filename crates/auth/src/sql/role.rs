@@ -12,11 +12,13 @@ use crate::rights;
 pub(crate) struct Role {
     pub(crate) name: String,
     pub(crate) permissions: Vec<Permission>,
+    /// Its rights are had only after a second factor was shown.
+    pub(crate) second_factor: bool,
     pub(crate) version: i64,
     pub(crate) created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT name, permissions, version, created_at FROM role";
+const SELECT: &str = "SELECT name, permissions, second_factor, version, created_at FROM role";
 
 /// Finds a role.
 pub(crate) async fn find(conn: &mut Conn, name: &str) -> Result<Option<Role>, DbError> {
@@ -31,10 +33,11 @@ pub(crate) async fn all(conn: &mut Conn) -> Result<Vec<Role>, DbError> {
 }
 
 fn role(row: Row) -> Result<Role, DbError> {
-    let [name, permissions, version, created_at] = cells(row)?;
+    let [name, permissions, second_factor, version, created_at] = cells(row)?;
     Ok(Role {
         name: name.text()?,
         permissions: rights::from_stored(&permissions.text()?),
+        second_factor: second_factor.int()? == 1,
         version: version.int()?,
         created_at: Timestamp::from_micros(created_at.int()?),
     })
@@ -43,13 +46,15 @@ fn role(row: Row) -> Result<Role, DbError> {
 /// Writes a new role, or what an old one has become.
 pub(crate) async fn put(conn: &mut Conn, role: &Role) -> Result<(), DbError> {
     conn.execute(
-        "INSERT INTO role (name, permissions, version, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (name) DO UPDATE SET permissions = $2, version = $3",
+        "INSERT INTO role (name, permissions, version, created_at, second_factor) \
+         VALUES ($1, $2, $3, $4, $5) \
+         ON CONFLICT (name) DO UPDATE SET permissions = $2, version = $3, second_factor = $5",
         &[
             role.name.as_str().into(),
             rights::to_json(&role.permissions).to_string().into(),
             role.version.into(),
             role.created_at.micros().into(),
+            i64::from(role.second_factor).into(),
         ],
     )
     .await

@@ -24,7 +24,18 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/v1/streams/orders/subscribe"),
     ("GET", "/v1/subscribe"),
     ("POST", "/v1/batch"),
+    ("POST", "/v1/auth/logout"),
+    ("POST", "/v1/auth/password/change"),
+    ("POST", "/v1/auth/step-up"),
+    ("POST", "/v1/invitations"),
     ("GET", "/v1/me"),
+    ("POST", "/v1/me/mfa/recovery-codes"),
+    ("POST", "/v1/me/mfa/totp"),
+    ("DELETE", "/v1/me/mfa/totp"),
+    ("POST", "/v1/me/mfa/totp/confirm"),
+    ("GET", "/v1/me/sessions"),
+    ("DELETE", "/v1/me/sessions"),
+    ("DELETE", "/v1/me/sessions/i"),
     ("GET", "/v1/roles"),
     ("GET", "/v1/roles/r"),
     ("PUT", "/v1/roles/r"),
@@ -41,6 +52,16 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/v1/api-keys/i/rotate"),
     ("GET", "/metrics"),
     ("GET", "/nothing/here"),
+];
+
+/// Doors behind which a credential is made or checked.
+pub(crate) const OPEN: &[(&str, &str)] = &[
+    ("POST", "/v1/auth/login"),
+    ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/refresh"),
+    ("POST", "/v1/auth/register"),
+    ("POST", "/v1/invitations/accept"),
+    ("POST", "/v1/setup"),
 ];
 
 #[tokio::test]
@@ -74,6 +95,22 @@ async fn without_a_valid_key_there_is_nothing() {
     ] {
         answer(request).await.expect(200);
     }
+    // A door that is open reads what it is sent; only its own method opens it.
+    for (method, path) in OPEN {
+        let url = format!("http://{}{path}", s.address);
+        let asked = client.request(method.parse().unwrap(), &url).body("x");
+        let refused = answer(asked).await;
+        if *path != "/v1/auth/register" {
+            refused.problem(400, "invalid_json");
+        } else {
+            refused.problem(403, "forbidden");
+        }
+        answer(client.get(&url)).await.problem(401, "unauthenticated");
+        answer(client.post(format!("{url}/"))).await.problem(401, "unauthenticated");
+    }
+    for path in ["/healthz", "/readyz", "/.well-known/jwks.json"] {
+        answer(client.get(format!("http://{}{path}", s.address))).await.expect(200);
+    }
     for path in ["/healthz", "/readyz"] {
         answer(client.get(format!("http://{}{path}", s.address))).await.expect(200);
         answer(client.get(format!("http://{}{path}", s.admin))).await.expect(200);
@@ -95,7 +132,8 @@ async fn every_error_is_a_problem_document() {
     s.post("/v1/streams/none/records", json!({})).await.problem(404, "not_found");
     s.get("/v1/streams/%ff").await.problem(400, "bad_request");
     s.get("/v1/streams/orders/subscribe?after=x").await.problem(400, "validation_failed");
-    for (method, path) in OPERATIONS.iter().filter(|(_, path)| path.starts_with("/v1/")) {
+    let all = OPERATIONS.iter().chain(OPEN);
+    for (method, path) in all.filter(|(_, path)| path.starts_with("/v1/")) {
         let method: Method = method.parse().unwrap();
         let refused = answer(s.request(method, &format!("{path}?bogus=1")).body("{}")).await;
         assert_eq!(refused.problem(400, "validation_failed")["errors"][0]["path"], "?bogus");

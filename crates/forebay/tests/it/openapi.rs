@@ -4,7 +4,7 @@ use std::path::Path;
 
 use serde_json::Value;
 
-use crate::doors::OPERATIONS;
+use crate::doors::{OPEN, OPERATIONS};
 use crate::support::{Engine, Server, forebay};
 
 #[tokio::test]
@@ -18,13 +18,20 @@ async fn the_description_is_current_and_served() {
     assert_eq!(served.text.as_bytes(), kept);
     // The operations that are tried without a key are the ones that are described.
     let described: Value = served.expect(200);
-    for (method, path) in OPERATIONS.iter().filter(|(_, path)| path.starts_with("/v1/")) {
-        let path = path.replace("/orders", "/{stream}").replace("/records/a", "/records/{id}");
-        let path = path.replace("/roles/r", "/roles/{name}").replace("/i", "/{id}");
-        let operation = &described["paths"][path.as_str()][method.to_lowercase()];
-        assert!(operation.is_object(), "{method} {path}");
+    let tried = OPERATIONS.iter().chain(OPEN).filter(|(_, path)| path.starts_with("/v1/"));
+    let tried: Vec<_> = tried.chain(&[("GET", "/.well-known/jwks.json")]).collect();
+    for (method, path) in &tried {
+        let named = |word| match word {
+            "orders" => "{stream}",
+            "a" | "i" => "{id}",
+            "r" => "{name}",
+            word => word,
+        };
+        let path: Vec<&str> = path.split('/').map(named).collect();
+        let operation = &described["paths"][path.join("/")][method.to_lowercase()];
+        assert!(operation.is_object(), "{method} {}", path.join("/"));
     }
     let operations = described["paths"].as_object().unwrap().values();
     let count: usize = operations.map(|p| p.as_object().unwrap().len()).sum();
-    assert_eq!(count, OPERATIONS.iter().filter(|(_, path)| path.starts_with("/v1/")).count());
+    assert_eq!(count, tried.len());
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 pub(crate) const KEY: &str = "the-administrator's-key";
+/// Processes of one deployment share it.
+pub(crate) const MASTER_KEY: &str = "a-master-key-of-all-the-tests-in-here";
 
 /// Where a server keeps its records.
 #[derive(Debug, Clone, Copy)]
@@ -42,7 +44,11 @@ pub(crate) struct Server {
     pub(crate) address: String,
     pub(crate) admin: String,
     client: reqwest::Client,
+    log: Log,
 }
+
+/// What a process has said on stdout.
+type Log = std::sync::Arc<std::sync::Mutex<String>>;
 
 /// A server's answer.
 #[derive(Debug)]
@@ -96,8 +102,8 @@ impl Server {
     /// Starts a process on a database: the embedded one, or the one of this URL.
     pub(crate) fn start_on(database: Option<String>, environment: &[(&str, &str)]) -> Server {
         let data = tempfile::tempdir().unwrap();
-        let (child, address, admin) = spawn(&data, database.as_deref(), environment);
-        Server { child, data, database, address, admin, client: client() }
+        let (child, address, admin, log) = spawn(&data, database.as_deref(), environment);
+        Server { child, data, database, address, admin, client: client(), log }
     }
 
     /// Starts another process on the same database.
@@ -116,7 +122,7 @@ impl Server {
     pub(crate) fn restart_at_same_place(&mut self) {
         let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
         let started = spawn(&self.data, self.database.as_deref(), &listen);
-        (self.child, self.address, self.admin) = started;
+        (self.child, self.address, self.admin, self.log) = started;
     }
 
     /// Ends the process as a power cut would.
@@ -127,8 +133,13 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let started = spawn(&self.data, self.database.as_deref(), &[]);
-        (self.child, self.address, self.admin) = started;
+        self.restart_with(&[]);
+    }
+
+    /// Starts a killed process again, with more of the environment.
+    pub(crate) fn restart_with(&mut self, environment: &[(&str, &str)]) {
+        let started = spawn(&self.data, self.database.as_deref(), environment);
+        (self.child, self.address, self.admin, self.log) = started;
     }
 
     /// Asks the process to stop; returns its exit status.
@@ -136,6 +147,17 @@ impl Server {
         let pid = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
         self.child.wait().unwrap().code()
+    }
+
+    /// All that a stopped process has said.
+    pub(crate) fn said(&self) -> String {
+        loop {
+            let said = self.log.lock().unwrap().clone();
+            if said.contains("\"message\":\"stopped\"") {
+                return said;
+            }
+            std::thread::yield_now();
+        }
     }
 
     /// A request by somebody else than the administrator.
@@ -224,27 +246,39 @@ fn spawn(
     data: &TempDir,
     database: Option<&str>,
     environment: &[(&str, &str)],
-) -> (Child, String, String) {
+) -> (Child, String, String, Log) {
     let mut command = forebay();
     command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
     for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
         command.env(name, "127.0.0.1:0");
     }
+    // Hashing as in production would have each test of passwords take seconds.
+    command.env("FOREBAY_AUTH__BCRYPT_COST", "4").env("MASTER_KEY", MASTER_KEY);
     command.env("API_KEY", KEY).envs(environment.iter().copied());
     if let Some(url) = database {
         command.env("DATABASE_URL", url);
     }
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let ready = lines.by_ref().map(Result::unwrap).any(|l| l.contains("\"message\":\"ready\""));
+    let log = Log::default();
+    let said = log.clone();
+    let keep = move |line: &str| {
+        let mut said = said.lock().unwrap();
+        said.push_str(line);
+        said.push('\n');
+    };
+    let ready = lines.by_ref().map(Result::unwrap).any(|line| {
+        keep(&line);
+        line.contains("\"message\":\"ready\"")
+    });
     assert!(ready, "the server ended: {:?}", child.wait());
     // What it says later is read, so that it is never held up.
-    std::thread::spawn(move || lines.for_each(drop));
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line)));
     let run = std::fs::read_to_string(data.path().join("run.json")).unwrap();
     let run: Value = serde_json::from_str(&run).unwrap();
     assert_eq!(run["pid"], child.id());
     let text = |name: &str| run[name].as_str().unwrap().to_owned();
-    (child, text("listen"), text("admin"))
+    (child, text("listen"), text("admin"), log)
 }
 
 /// Makes an empty database on the test server.

@@ -1,0 +1,87 @@
+//! The time between a password and a second factor: a text that says whose password was right, and
+//! until when that counts. It is stored nowhere, and hangs on the password's hash: another password
+//! ends it.
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
+use forebay_model::time::Timestamp;
+
+/// How long a person has for finding the phone, in microseconds.
+const GOOD: i64 = 300 * 1_000_000;
+const PREFIX: &str = "fbm_";
+const TAG_BYTES: usize = 32;
+const MAX_BYTES: usize = 400;
+
+/// What such a text says; nothing of it counts before [`Challenge::holds`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Challenge {
+    pub(crate) account: String,
+    until: i64,
+    tag: Vec<u8>,
+}
+
+/// Writes the text.
+pub(crate) fn write(key: &hmac::Key, account: &str, hash: &str, now: Timestamp) -> String {
+    let until = now.micros() + GOOD;
+    let mut bytes = tag(key, account, hash, until).as_ref().to_vec();
+    bytes.extend_from_slice(&until.to_be_bytes());
+    bytes.extend_from_slice(account.as_bytes());
+    format!("{PREFIX}{}", BASE64.encode(bytes))
+}
+
+impl Challenge {
+    /// Reads a text.
+    pub(crate) fn read(text: &str) -> Option<Challenge> {
+        let body = text.strip_prefix(PREFIX).filter(|body| body.len() <= MAX_BYTES)?;
+        let bytes = BASE64.decode(body).ok()?;
+        let (tag, rest) = bytes.split_at_checked(TAG_BYTES)?;
+        let (until, account) = rest.split_at_checked(8)?;
+        Some(Challenge {
+            account: String::from_utf8(account.to_vec()).ok()?,
+            until: i64::from_be_bytes(until.try_into().ok()?),
+            tag: tag.to_vec(),
+        })
+    }
+
+    /// Whether it was written here, for the password that the account has, and is in time.
+    pub(crate) fn holds(&self, key: &hmac::Key, hash: &str, now: Timestamp) -> bool {
+        let said = said(&self.account, hash, self.until);
+        now.micros() < self.until && hmac::verify(key, &said, &self.tag).is_ok()
+    }
+}
+
+fn tag(key: &hmac::Key, account: &str, hash: &str, until: i64) -> hmac::Tag {
+    hmac::sign(key, &said(account, hash, until))
+}
+
+fn said(account: &str, hash: &str, until: i64) -> Vec<u8> {
+    [&until.to_be_bytes(), account.as_bytes(), &[0], hash.as_bytes()].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_holds_for_its_account_password_and_time() {
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &[1; 32]);
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let text = write(&key, "a", "hash", at(0));
+        let read = Challenge::read(&text).unwrap();
+        assert_eq!(read.account, "a");
+        assert!(read.holds(&key, "hash", at(299)));
+        assert!(!read.holds(&key, "hash", at(300)));
+        assert!(!read.holds(&key, "other", at(0)));
+        assert!(!read.holds(&hmac::Key::new(hmac::HMAC_SHA256, &[2; 32]), "hash", at(0)));
+        for at_byte in PREFIX.len()..text.len() {
+            let mut torn = text.clone().into_bytes();
+            torn[at_byte] = if torn[at_byte] == b'B' { b'C' } else { b'B' };
+            let torn = Challenge::read(std::str::from_utf8(&torn).unwrap());
+            assert!(torn.is_none_or(|read| !read.holds(&key, "hash", at(0))), "{at_byte}");
+        }
+        for odd in ["", "fbm_", "fbm_AAAA", "x", &format!("fbm_{}", "A".repeat(1000))] {
+            assert!(Challenge::read(odd).is_none(), "{odd}");
+        }
+    }
+}

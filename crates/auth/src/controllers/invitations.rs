@@ -1,0 +1,219 @@
+//! How somebody gets an account: by an invitation, or by asking where that is enough.
+
+use axum::extract::{Request, State};
+use forebay_db::Look;
+use forebay_http::principal::Peer;
+use forebay_http::query::Params;
+use forebay_http::{Answer, Who, body};
+use forebay_model::principal::ACCOUNTS_WRITE;
+use forebay_model::time::Timestamp;
+use forebay_model::{Code, Error};
+use http::StatusCode;
+use serde_json::json;
+
+use super::service_accounts::may_assign;
+use super::setup::enrol;
+use super::{MAX_BYTES, read_name};
+use crate::answer::secret;
+use crate::config::Registration;
+use crate::password::rules::{self, Owner};
+use crate::sign_in::{Caller, count};
+use crate::sql::account::Account;
+use crate::sql::invitation::{self, Invitation};
+use crate::sql::person::{Hashed, Person};
+use crate::{Auth, email, key};
+
+/// How long an invitation is good, in microseconds.
+const GOOD: i64 = 7 * 24 * 3600 * 1_000_000;
+
+/// `POST /v1/invitations`: the token is shown to whoever invites, who hands it on.
+#[utoipa::path(
+    post,
+    path = "/v1/invitations",
+    tag = "sign in",
+    request_body(content = crate::api::NewInvitation),
+    responses(
+        (status = 201, body = crate::api::InvitationWithToken),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn create(
+    State(auth): State<Auth>,
+    Who(who): Who,
+    params: Params,
+    request: Request,
+) -> Answer {
+    params.only(&[])?;
+    who.require(ACCOUNTS_WRITE)?;
+    let now = auth.inner.clock.now();
+    who.require_proof(now)?;
+    if auth.inner.config.registration == Registration::Closed {
+        return Err(closed("nobody is invited here: auth.registration is closed").into());
+    }
+    let document = body::document(request.into_body(), MAX_BYTES).await?;
+    let members = body::members(document, &["email", "roles"])?;
+    let address = body::required(&members, "email")?;
+    email::check(&address)?;
+    let token = key::generate("invite")?;
+    let invitation = Invitation {
+        email: address,
+        roles: body::texts(&members, "roles")?.unwrap_or_default(),
+        invited_by: who.id.clone(),
+        expires_at: Timestamp::from_micros(now.micros() + GOOD),
+    };
+    let (kept, hash) = (invitation.clone(), key::hash(&token));
+    let written = auth.locked(false, move |conn| {
+        Box::pin(async move {
+            if let Err(error) = may_assign(conn, &who, &kept.roles).await? {
+                return Ok(Err(error));
+            }
+            invitation::insert(conn, hash, &kept, now).await?;
+            Ok(Ok(()))
+        })
+    });
+    written.await?;
+    let body = json!({
+        "email": invitation.email,
+        "roles": invitation.roles,
+        "token": token,
+        "expires_at": invitation.expires_at,
+    });
+    Ok(secret(StatusCode::CREATED, &body))
+}
+
+/// `POST /v1/invitations/accept`.
+#[utoipa::path(
+    post,
+    path = "/v1/invitations/accept",
+    tag = "sign in",
+    request_body(content = crate::api::Acceptance),
+    responses(
+        (status = 201, body = crate::api::SignedIn),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn accept(
+    State(auth): State<Auth>,
+    peer: Peer,
+    params: Params,
+    request: Request,
+) -> Answer {
+    params.only(&[])?;
+    let (head, content) = request.into_parts();
+    let document = body::document(content, MAX_BYTES).await?;
+    let members = body::members(document, &["token", "name", "password", "cookie"])?;
+    let hash = key::hash(&body::required(&members, "token")?);
+    let name = read_name(body::text(&members, "name")?)?;
+    let password = body::required(&members, "password")?;
+    let cookie = body::flag(&members, "cookie")?.unwrap_or(false);
+    let caller = Caller::of(&auth, &head, peer, cookie)?;
+    let now = auth.inner.clock.now();
+    let pass = auth.inner.throttle.address(peer.0, now)?;
+    let mut conn = auth.inner.db.reader(Look::Point).await?;
+    let found = invitation::find(&mut conn, &hash).await?;
+    drop(conn);
+    let invited = found.filter(|found| now < found.expires_at).ok_or_else(unknown)?;
+    auth.inner.throttle.forgive(&pass);
+    let owner = Owner { email: &invited.email, name: &name, second_factor: false };
+    let password = auth.hash(rules::check("/password", &password, &owner)?).await?;
+    let account = new_account(name, invited.roles, now);
+    let session = caller.session(&account.id, false, now)?;
+    let person = person(&account.id, &invited.email, password);
+    let begun = auth.change(move |conn| {
+        Box::pin(async move {
+            // The roles are the ones that exist still: one that is gone gives nothing.
+            if invitation::find(conn, &hash).await?.is_none() {
+                return Ok(Err(unknown()));
+            }
+            let begun = enrol(conn, &account, &person, session).await?;
+            if begun.is_ok() && !invitation::take(conn, hash).await? {
+                return Ok(Err(unknown()));
+            }
+            Ok(begun)
+        })
+    });
+    let begun = begun.await?;
+    count("accepted");
+    Ok(auth.signed_in(StatusCode::CREATED, &begun, cookie)?)
+}
+
+/// `POST /v1/auth/register`: an account without roles, where registration is open. An address that
+/// has an account is answered alike; without mail there is nobody else to tell.
+#[utoipa::path(
+    post,
+    path = "/v1/auth/register",
+    tag = "sign in",
+    request_body(content = crate::api::Registering),
+    responses(
+        (status = 202, description = "The account is there, unless the address had one: sign in"),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn register(
+    State(auth): State<Auth>,
+    peer: Peer,
+    params: Params,
+    request: Request,
+) -> Answer {
+    params.only(&[])?;
+    if auth.inner.config.registration != Registration::Open {
+        return Err(closed("accounts are made by invitation").into());
+    }
+    let document = body::document(request.into_body(), MAX_BYTES).await?;
+    let members = body::members(document, &["email", "name", "password"])?;
+    let address = body::required(&members, "email")?;
+    let name = read_name(body::text(&members, "name")?)?;
+    let password = body::required(&members, "password")?;
+    email::check(&address)?;
+    let owner = Owner { email: &address, name: &name, second_factor: false };
+    let password = rules::check("/password", &password, &owner)?;
+    // Not forgiven: accounts that are made cost as much as tries that were wrong.
+    auth.admit(&email::key(&address), peer.0).await?;
+    let password = auth.hash(password).await?;
+    let account = new_account(name, Vec::new(), auth.inner.clock.now());
+    let person = person(&account.id, &address, password);
+    let written = auth.locked(false, move |conn| {
+        Box::pin(async move {
+            if crate::sql::person::insert(conn, &person).await? {
+                crate::sql::account::put(conn, &account).await?;
+            }
+            Ok(Ok(()))
+        })
+    });
+    written.await?;
+    count("registered");
+    Ok(secret(StatusCode::ACCEPTED, &json!({})))
+}
+
+fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
+    Account {
+        id: uuid::Uuid::now_v7().to_string(),
+        person: true,
+        name,
+        enabled: true,
+        version: 1,
+        created_at: now,
+        roles,
+    }
+}
+
+/// What somebody new signs in with.
+pub(super) fn person(account: &str, address: &str, password: Hashed) -> Person {
+    Person {
+        account: account.to_owned(),
+        email: address.to_owned(),
+        email_key: email::key(address),
+        password: Some(password),
+        totp: None,
+        totp_new: None,
+        totp_step: 0,
+    }
+}
+
+fn unknown() -> Error {
+    Error::new(Code::InvalidCredentials, "the invitation is over, or was accepted before")
+}
+
+fn closed(why: &'static str) -> Error {
+    Error::new(Code::Forbidden, why)
+}

@@ -1,0 +1,55 @@
+//! Planted secrets: whatever is shown to Forebay, or shown by it, stands in no log and no database.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+
+use crate::people::{ADMIN, PASSWORD, code, said};
+use crate::support::{Engine, KEY, MASTER_KEY, Server, answer};
+
+#[tokio::test]
+async fn secrets_stand_nowhere() {
+    let mut s = Server::start_with(Engine::Sqlite, &[("LOG_LEVEL", "DEBUG")]).await;
+    let mut planted = vec![KEY.to_owned(), MASTER_KEY.to_owned(), PASSWORD.to_owned()];
+    planted.push(s.setup_token());
+    let login = s.set_up().await;
+    let token = said(&login, "access_token");
+    let wrong = "a password that is wrong 77";
+    planted.push(wrong.to_owned());
+    s.login(ADMIN, wrong).await.problem(401, "invalid_credentials");
+    s.login(wrong, wrong).await.problem(401, "invalid_credentials");
+    let (seed, papers) = s.add_factor(&token).await;
+    let due = s.half_way(ADMIN).await;
+    let shown = code(&seed, 1);
+    let second = s.show_code(&due, "totp", &shown).await.expect(200);
+    planted.extend([seed, due, said(&second, "access_token"), said(&second, "refresh_token")]);
+    planted.extend(papers.iter().cloned());
+    planted.extend(papers.iter().map(|paper| paper.replace('-', "").to_uppercase()));
+    let next = s.refresh(&said(&login, "refresh_token")).await.expect(200);
+    let third = said(&s.refresh(&said(&next, "refresh_token")).await.expect(200), "refresh_token");
+    s.refresh(&said(&login, "refresh_token")).await.problem(401, "invalid_credentials");
+    planted.extend([said(&login, "refresh_token"), said(&next, "refresh_token"), third, token]);
+    let invitation = json!({"email": "bob@example.com", "roles": []});
+    let invited = s.post("/v1/invitations", invitation).await.expect(201);
+    planted.push(said(&invited, "token"));
+    let body = json!({"email": ADMIN, "password": PASSWORD, "cookie": true});
+    let asked = s.bare(Method::POST, "/v1/auth/login").json(&body);
+    answer(asked.header("sec-fetch-site", "same-origin")).await.expect(200);
+    let refused: Value =
+        s.login(&"x".repeat(2000), &format!("{wrong}{}", "x".repeat(2000))).await.json();
+    planted.iter().for_each(|secret| assert!(!refused.to_string().contains(secret.as_str())));
+    assert_eq!(s.stop(), Some(0));
+    let log = s.said();
+    assert!(log.contains("a refresh token was used again"), "{log}");
+    let mut looked_at = vec![("the log".to_owned(), log.into_bytes())];
+    for entry in std::fs::read_dir(s.data.path()).unwrap() {
+        let path = entry.unwrap().path();
+        looked_at.push((path.display().to_string(), std::fs::read(path).unwrap()));
+    }
+    assert!(looked_at.iter().any(|(name, _)| name.ends_with("forebay.db")));
+    for (name, bytes) in &looked_at {
+        for secret in &planted {
+            let found = bytes.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
+            assert!(!found, "{name} holds {secret}");
+        }
+    }
+}
