@@ -3,7 +3,7 @@
 use utoipa::{OpenApi, ToSchema};
 
 use crate::controllers::{
-    api_keys, invitations, jwks, login, me, mfa, roles, service_accounts, sessions, setup,
+    api_keys, invitations, jwks, login, me, mfa, roles, service_accounts, sessions, setup, users,
 };
 
 /// The description of this service's operations.
@@ -33,6 +33,11 @@ use crate::controllers::{
         roles::show,
         roles::put,
         roles::delete,
+        users::list,
+        users::create,
+        users::show,
+        users::patch,
+        users::delete,
         service_accounts::list,
         service_accounts::create,
         service_accounts::show,
@@ -48,8 +53,10 @@ use crate::controllers::{
 )]
 pub struct Api;
 
+pub use people::*;
 pub use sign_in::*;
 
+mod people;
 mod sign_in;
 
 /// Who the caller is.

@@ -123,6 +123,10 @@ pub const ROLES_WRITE: Right = Right("roles", "write");
 pub const ACCOUNTS_READ: Right = Right("accounts", "read");
 /// Make, change and delete service accounts, and give them roles.
 pub const ACCOUNTS_WRITE: Right = Right("accounts", "write");
+/// See people's accounts.
+pub const USERS_READ: Right = Right("users", "read");
+/// Make, invite, change and delete people's accounts, and give them roles.
+pub const USERS_WRITE: Right = Right("users", "write");
 /// See the keys of others.
 pub const KEYS_READ: Right = Right("keys", "read");
 /// Make and revoke keys.
@@ -141,6 +145,8 @@ pub const RIGHTS: &[Right] = &[
     ROLES_WRITE,
     ACCOUNTS_READ,
     ACCOUNTS_WRITE,
+    USERS_READ,
+    USERS_WRITE,
     KEYS_READ,
     KEYS_WRITE,
     METRICS_READ,

@@ -6,7 +6,7 @@ use forebay_db::{Conn, Look};
 use forebay_http::query::Params;
 use forebay_http::reply::json_text;
 use forebay_http::{Answer, Who, body};
-use forebay_model::principal::{ACCOUNTS_WRITE, KEYS_READ, KEYS_WRITE, Principal};
+use forebay_model::principal::{ACCOUNTS_WRITE, KEYS_READ, KEYS_WRITE, Principal, USERS_WRITE};
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
 use http::StatusCode;
@@ -77,6 +77,7 @@ pub(crate) async fn create(
 ) -> Answer {
     params.only(&[])?;
     who.require(KEYS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let document = body::document(request.into_body(), MAX_BYTES).await?;
     let known = &["name", "permissions", "filter", "networks", "expires_at", "owner"];
     let members = body::members(document, known)?;
@@ -145,6 +146,7 @@ pub(crate) async fn delete(
 ) -> Answer {
     params.only(&[])?;
     who.require(KEYS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let deleted = auth.change(move |conn| {
         Box::pin(async move {
             let found = match visible(conn, &who, &id).await? {
@@ -181,6 +183,7 @@ pub(crate) async fn rotate(
 ) -> Answer {
     params.only(&[])?;
     who.require(KEYS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let secret = key::generate("key")?;
     let hash = key::hash(&secret);
     let until = Timestamp::from_micros(auth.inner.clock.now().micros().saturating_add(OVERLAP));
@@ -215,6 +218,9 @@ async fn may_own(conn: &mut Conn, who: &Principal, owner: &str) -> Done<()> {
         let message = "there is no such account";
         return Ok(Err(Error::invalid(FieldError::new("/owner", "invalid", message))));
     };
+    if let Err(error) = who.require(if account.person { USERS_WRITE } else { ACCOUNTS_WRITE }) {
+        return Ok(Err(error));
+    }
     let held = directory::permissions_of(conn, &account.roles).await?;
     Ok(may_grant(who, &held, "/owner"))
 }
@@ -249,7 +255,9 @@ fn owner_of(who: &Principal) -> &str {
 fn read(members: &Map<String, Value>, who: &Principal, now: Timestamp) -> Result<ApiKey, Error> {
     let owner = match body::text(members, "owner")? {
         Some(owner) if owner != owner_of(who) => {
-            who.require(ACCOUNTS_WRITE)?;
+            // Which of the two it takes is told to whoever has one.
+            who.require(ACCOUNTS_WRITE)
+                .or_else(|refused| who.require(USERS_WRITE).map_err(|_| refused))?;
             owner
         }
         _ => owner_of(who).to_owned(),

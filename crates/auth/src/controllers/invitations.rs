@@ -5,14 +5,15 @@ use forebay_db::Look;
 use forebay_http::principal::Peer;
 use forebay_http::query::Params;
 use forebay_http::{Answer, Who, body};
-use forebay_model::principal::ACCOUNTS_WRITE;
+use forebay_model::principal::USERS_WRITE;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error};
 use http::StatusCode;
 use serde_json::json;
 
-use super::service_accounts::may_assign;
+use super::accounts::may_assign;
 use super::setup::enrol;
+use super::users::sees_all;
 use super::{MAX_BYTES, read_name};
 use crate::answer::secret;
 use crate::config::Registration;
@@ -44,9 +45,10 @@ pub(crate) async fn create(
     request: Request,
 ) -> Answer {
     params.only(&[])?;
-    who.require(ACCOUNTS_WRITE)?;
+    who.require(USERS_WRITE)?;
     let now = auth.inner.clock.now();
     who.require_proof(now)?;
+    sees_all(&who)?;
     if auth.inner.config.registration == Registration::Closed {
         return Err(closed("nobody is invited here: auth.registration is closed").into());
     }
@@ -185,7 +187,8 @@ pub(crate) async fn register(
     Ok(secret(StatusCode::ACCEPTED, &json!({})))
 }
 
-fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
+/// The account of somebody new.
+pub(super) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
     Account {
         id: uuid::Uuid::now_v7().to_string(),
         person: true,

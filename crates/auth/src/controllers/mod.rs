@@ -1,5 +1,6 @@
 //! The routes of the service: one line each.
 
+mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod invitations;
 pub(crate) mod jwks;
@@ -10,6 +11,7 @@ pub(crate) mod roles;
 pub(crate) mod service_accounts;
 pub(crate) mod sessions;
 pub(crate) mod setup;
+pub(crate) mod users;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -26,6 +28,7 @@ pub(crate) fn router() -> Router<Auth> {
     let role = get(roles::show).put(roles::put).delete(roles::delete);
     let account =
         get(service_accounts::show).patch(service_accounts::patch).delete(service_accounts::delete);
+    let user = get(users::show).patch(users::patch).delete(users::delete);
     Router::new()
         .route("/.well-known/jwks.json", get(jwks::show))
         .route("/v1/setup", post(setup::create))
@@ -48,6 +51,8 @@ pub(crate) fn router() -> Router<Auth> {
         .route("/v1/roles/{name}", role)
         .route("/v1/service-accounts", get(service_accounts::list).post(service_accounts::create))
         .route("/v1/service-accounts/{id}", account)
+        .route("/v1/users", get(users::list).post(users::create))
+        .route("/v1/users/{id}", user)
         .route("/v1/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/v1/api-keys/{id}", get(api_keys::show).delete(api_keys::delete))
         .route("/v1/api-keys/{id}/rotate", post(api_keys::rotate))

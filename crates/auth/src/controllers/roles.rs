@@ -95,6 +95,7 @@ pub(crate) async fn put(
 ) -> Answer {
     params.only(&[])?;
     who.require(ROLES_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     changeable(&name)?;
     check_stream_name(&name)
         .map_err(|_| FieldError::new("?name", "name_invalid", "written as a stream's name is"))
@@ -153,6 +154,7 @@ pub(crate) async fn delete(
 ) -> Answer {
     params.only(&[])?;
     who.require(ROLES_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     changeable(&name)?;
     let if_match = headers.get(IF_MATCH).cloned();
     auth.change(|conn| Box::pin(remove(conn, who, name, if_match))).await?;

@@ -2,23 +2,19 @@
 
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
-use forebay_db::{Conn, Look};
+use forebay_db::Look;
 use forebay_http::query::Params;
-use forebay_http::reply::{json_text, matches, versioned};
+use forebay_http::reply::{json_text, versioned};
 use forebay_http::{Answer, Who, body};
-use forebay_model::principal::{ACCOUNTS_READ, ACCOUNTS_WRITE, Principal};
-use forebay_model::{Code, Error, FieldError};
+use forebay_model::principal::{ACCOUNTS_READ, ACCOUNTS_WRITE};
 use http::header::IF_MATCH;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Done, MAX_BYTES, may_grant, read_limit, read_name};
+use super::accounts::{self, Change, may_assign};
+use super::{MAX_BYTES, read_name};
+use crate::Auth;
 use crate::sql::account::{self, Account};
-use crate::sql::role;
-use crate::{Auth, directory, rights};
-
-/// The most roles of an account.
-const MOST_ROLES: usize = 32;
 
 /// `GET /v1/service-accounts`.
 #[utoipa::path(
@@ -37,15 +33,7 @@ const MOST_ROLES: usize = 32;
 pub(crate) async fn list(State(auth): State<Auth>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
     who.require(ACCOUNTS_READ)?;
-    let limit = read_limit(&params)?;
-    let signer = &auth.inner.signer;
-    let after = params.get("cursor").map(|c| signer.open("service-accounts", c)).transpose()?;
-    let mut conn = auth.inner.db.reader(Look::Point).await?;
-    let mut found = account::list(&mut conn, &after.unwrap_or_default(), limit + 1).await?;
-    let more = i64::try_from(found.len()).is_ok_and(|n| n > limit);
-    found.truncate(usize::try_from(limit).unwrap_or(50));
-    let last = found.last().filter(|_| more);
-    let next = last.map(|last| signer.sign("service-accounts", &last.id));
+    let (found, next) = accounts::page(&auth, &params, "service-accounts", false).await?;
     let items: Vec<Value> = found.iter().map(describe).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }
@@ -69,9 +57,10 @@ pub(crate) async fn create(
 ) -> Answer {
     params.only(&[])?;
     who.require(ACCOUNTS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let document = body::document(request.into_body(), MAX_BYTES).await?;
     let members = body::members(document, &["name", "roles"])?;
-    let account = Account {
+    let mut account = Account {
         id: uuid::Uuid::now_v7().to_string(),
         person: false,
         name: read_name(body::text(&members, "name")?)?,
@@ -85,6 +74,7 @@ pub(crate) async fn create(
             if let Err(error) = may_assign(conn, &who, &account.roles).await? {
                 return Ok(Err(error));
             }
+            account.roles.sort();
             account::put(conn, &account).await?;
             Ok(Ok(account))
         })
@@ -113,7 +103,7 @@ pub(crate) async fn show(
     who.require(ACCOUNTS_READ)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let found = account::find(&mut conn, &id).await?.filter(|account| !account.person);
-    let found = found.ok_or_else(|| missing(&id))?;
+    let found = found.ok_or_else(|| accounts::missing(&id, false))?;
     Ok(shown(StatusCode::OK, &found))
 }
 
@@ -141,33 +131,21 @@ pub(crate) async fn patch(
 ) -> Answer {
     params.only(&[])?;
     who.require(ACCOUNTS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let (head, content) = request.into_parts();
     let document = body::document(content, MAX_BYTES).await?;
-    let members = body::members(document, &["name", "roles", "state"])?;
-    let name = body::text(&members, "name")?.map(|name| read_name(Some(name))).transpose()?;
-    let roles = body::texts(&members, "roles")?;
-    let enabled = match body::text(&members, "state")?.as_deref() {
-        None => None,
-        Some("active") => Some(true),
-        Some("disabled") => Some(false),
-        Some(_) => return Err(body::mismatch("state", "active or disabled").into()),
-    };
+    let change = Change::read(&body::members(document, &["name", "roles", "state"])?)?;
     let if_match = head.headers.get(IF_MATCH).cloned();
     let written = auth.change(move |conn| {
         Box::pin(async move {
-            let mut account = match found(conn, &who, &id, if_match.as_ref()).await? {
+            let found = accounts::found(conn, &who, (&id, false), if_match.as_ref()).await?;
+            let mut account = match found {
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
-            if let Some(roles) = roles {
-                if let Err(error) = may_assign(conn, &who, &roles).await? {
-                    return Ok(Err(error));
-                }
-                account.roles = roles;
+            if let Err(error) = change.apply(conn, &who, &mut account).await? {
+                return Ok(Err(error));
             }
-            account.name = name.unwrap_or(account.name);
-            account.enabled = enabled.unwrap_or(account.enabled);
-            account.version += 1;
             account::put(conn, &account).await?;
             Ok(Ok(account))
         })
@@ -198,10 +176,12 @@ pub(crate) async fn delete(
 ) -> Answer {
     params.only(&[])?;
     who.require(ACCOUNTS_WRITE)?;
+    who.require_proof(auth.inner.clock.now())?;
     let if_match = headers.get(IF_MATCH).cloned();
     let deleted = auth.change(move |conn| {
         Box::pin(async move {
-            if let Err(error) = found(conn, &who, &id, if_match.as_ref()).await? {
+            let found = accounts::found(conn, &who, (&id, false), if_match.as_ref()).await?;
+            if let Err(error) = found {
                 return Ok(Err(error));
             }
             account::delete(conn, &id).await?;
@@ -210,49 +190,6 @@ pub(crate) async fn delete(
     });
     deleted.await?;
     Ok(StatusCode::NO_CONTENT.into_response())
-}
-
-/// The account that is to be changed, if it is there at the version asked for, and holds nothing
-/// that who changes it lacks.
-async fn found(
-    conn: &mut Conn,
-    who: &Principal,
-    id: &str,
-    if_match: Option<&HeaderValue>,
-) -> Done<Account> {
-    let account = account::find(conn, id).await?.filter(|account| !account.person);
-    let Some(account) = account else { return Ok(Err(missing(id))) };
-    let held = directory::permissions_of(conn, &account.roles).await?;
-    if let Err(error) = may_grant(who, &held, "/roles") {
-        return Ok(Err(error));
-    }
-    if if_match.is_some() && !matches(if_match, &format!("\"{}\"", account.version)) {
-        let detail = format!("the account is at version {}", account.version);
-        return Ok(Err(Error::new(Code::VersionMismatch, detail)));
-    }
-    Ok(Ok(account))
-}
-
-/// Whether somebody may give these roles: each exists, and holds nothing that the giver lacks.
-pub(super) async fn may_assign(conn: &mut Conn, who: &Principal, roles: &[String]) -> Done<()> {
-    if roles.len() > MOST_ROLES {
-        let message = format!("at most {MOST_ROLES}");
-        return Ok(Err(Error::invalid(FieldError::new("/roles", "too_long", message))));
-    }
-    for (at, name) in roles.iter().enumerate() {
-        let known = rights::built_in(name).is_some() || role::find(conn, name).await?.is_some();
-        if !known || roles[..at].contains(name) {
-            let path = format!("/roles/{at}");
-            let message = if known { "stands twice" } else { "there is no such role" };
-            return Ok(Err(Error::invalid(FieldError::new(path, "invalid", message))));
-        }
-    }
-    let permissions = directory::permissions_of(conn, roles).await?;
-    Ok(may_grant(who, &permissions, "/roles"))
-}
-
-fn missing(id: &str) -> Error {
-    Error::not_found(format!("the service account `{id}`"))
 }
 
 fn shown(status: StatusCode, account: &Account) -> axum::response::Response {
@@ -265,7 +202,7 @@ fn describe(account: &Account) -> Value {
         "id": account.id,
         "name": account.name,
         "roles": account.roles,
-        "state": if account.enabled { "active" } else { "disabled" },
+        "state": accounts::state(account),
         "version": account.version,
         "created_at": account.created_at,
     })

@@ -56,15 +56,7 @@ pub(crate) async fn create(
     let password = rules::check("/password", &password, &owner)?;
     let password = auth.hash(password).await?;
     let now = auth.inner.clock.now();
-    let account = Account {
-        id: uuid::Uuid::now_v7().to_string(),
-        person: true,
-        name,
-        enabled: true,
-        version: 1,
-        created_at: now,
-        roles: vec!["admin".to_owned()],
-    };
+    let account = super::invitations::new_account(name, vec!["admin".to_owned()], now);
     let session = caller.session(&account.id, false, now)?;
     let person = super::invitations::person(&account.id, &address, password);
     let (auth_again, nonce) = (auth.clone(), key::random()?.to_vec());

@@ -1,5 +1,7 @@
 //! The tables `account` and `account_role`.
 
+use std::collections::HashMap;
+
 use forebay_db::log::read::cells;
 use forebay_db::{Conn, DbError, Row};
 use forebay_model::time::Timestamp;
@@ -22,47 +24,65 @@ const SELECT: &str = "SELECT id, kind, name, state, version, created_at FROM acc
 /// Finds an account.
 pub(crate) async fn find(conn: &mut Conn, id: &str) -> Result<Option<Account>, DbError> {
     let row = conn.query_opt(&format!("{SELECT} WHERE id = $1"), &[id.into()]).await?;
-    match row {
-        Some(row) => Ok(Some(with_roles(conn, row).await?)),
-        None => Ok(None),
-    }
+    let Some(row) = row else { return Ok(None) };
+    let mut account = account(row)?;
+    let sql = "SELECT role FROM account_role WHERE account = $1 ORDER BY role";
+    let roles = conn.query(sql, &[id.into()]).await?;
+    let roles = roles.into_iter().map(|row| cells(row).and_then(|[role]| role.text()));
+    account.roles = roles.collect::<Result<_, _>>()?;
+    Ok(Some(account))
 }
 
-/// Lists the accounts of programs after an id.
+/// Lists the accounts of people, or of programs, after an id.
 pub(crate) async fn list(
     conn: &mut Conn,
+    person: bool,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Account>, DbError> {
-    let sql = format!("{SELECT} WHERE kind = 'service' AND id > $1 ORDER BY id LIMIT $2");
-    let mut accounts = Vec::new();
-    for row in conn.query(&sql, &[after.into(), limit.into()]).await? {
-        accounts.push(with_roles(conn, row).await?);
+    let sql = format!("{SELECT} WHERE kind = $1 AND id > $2 ORDER BY id LIMIT $3");
+    let rows = conn.query(&sql, &[kind_of(person).into(), after.into(), limit.into()]).await?;
+    let mut accounts = rows.into_iter().map(account).collect::<Result<Vec<_>, _>>()?;
+    let (Some(first), Some(last)) = (accounts.first(), accounts.last()) else {
+        return Ok(accounts);
+    };
+    // One question for all of the page.
+    let sql = "SELECT account, role FROM account_role WHERE account >= $1 AND account <= $2 \
+               ORDER BY role";
+    let rows = conn.query(sql, &[first.id.as_str().into(), last.id.as_str().into()]).await?;
+    let mut roles: HashMap<String, Vec<String>> = HashMap::new();
+    for row in rows {
+        let [account, role] = cells(row)?;
+        roles.entry(account.text()?).or_default().push(role.text()?);
+    }
+    for account in &mut accounts {
+        account.roles = roles.remove(&account.id).unwrap_or_default();
     }
     Ok(accounts)
 }
 
-async fn with_roles(conn: &mut Conn, row: Row) -> Result<Account, DbError> {
+fn kind_of(person: bool) -> &'static str {
+    if person { "person" } else { "service" }
+}
+
+/// Its roles are in another table.
+fn account(row: Row) -> Result<Account, DbError> {
     let [id, kind, name, state, version, created_at] = cells(row)?;
-    let id = id.text()?;
-    let sql = "SELECT role FROM account_role WHERE account = $1 ORDER BY role";
-    let roles = conn.query(sql, &[id.as_str().into()]).await?;
-    let roles = roles.into_iter().map(|row| cells(row).and_then(|[role]| role.text()));
     Ok(Account {
-        person: kind.text()? == "person",
+        id: id.text()?,
+        person: kind.text()? == kind_of(true),
         name: name.text()?,
         enabled: state.text()? == "active",
         version: version.int()?,
         created_at: Timestamp::from_micros(created_at.int()?),
-        roles: roles.collect::<Result<_, _>>()?,
-        id,
+        roles: Vec::new(),
     })
 }
 
 /// Writes a new account, or what an old one has become.
 pub(crate) async fn put(conn: &mut Conn, account: &Account) -> Result<(), DbError> {
     let state = if account.enabled { "active" } else { "disabled" };
-    let kind = if account.person { "person" } else { "service" };
+    let kind = kind_of(account.person);
     conn.execute(
         "INSERT INTO account (id, kind, name, state, version, created_at) \
          VALUES ($1, $6, $2, $3, $4, $5) \
@@ -91,6 +111,14 @@ pub(crate) async fn has_administrator(conn: &mut Conn) -> Result<bool, DbError> 
     let sql = "SELECT 1 FROM account_role JOIN account ON account.id = account_role.account \
                WHERE account_role.role = 'admin' AND account.kind = 'person' LIMIT 1";
     Ok(conn.query_opt(sql, &[]).await?.is_some())
+}
+
+/// Whether a person is there who may do everything, is not disabled, and is not this one.
+pub(crate) async fn has_other_administrator(conn: &mut Conn, id: &str) -> Result<bool, DbError> {
+    let sql = "SELECT 1 FROM account_role JOIN account ON account.id = account_role.account \
+               WHERE account_role.role = 'admin' AND account.kind = 'person' \
+               AND account.state = 'active' AND account.id <> $1 LIMIT 1";
+    Ok(conn.query_opt(sql, &[id.into()]).await?.is_some())
 }
 
 /// Deletes an account with its keys and sessions.

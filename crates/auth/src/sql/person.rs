@@ -38,6 +38,17 @@ pub(crate) async fn find(conn: &mut Conn, account: &str) -> Result<Option<Person
     row.map(person).transpose()
 }
 
+/// Those with accounts from one id to another.
+pub(crate) async fn between(
+    conn: &mut Conn,
+    first: &str,
+    last: &str,
+) -> Result<Vec<Person>, DbError> {
+    let sql = format!("{SELECT} WHERE account >= $1 AND account <= $2 ORDER BY account");
+    let rows = conn.query(&sql, &[first.into(), last.into()]).await?;
+    rows.into_iter().map(person).collect()
+}
+
 /// Finds somebody by their address, as it is compared.
 pub(crate) async fn by_email(conn: &mut Conn, key: &str) -> Result<Option<Person>, DbError> {
     let row = conn.query_opt(&format!("{SELECT} WHERE email_key = $1"), &[key.into()]).await?;

@@ -34,3 +34,4 @@ mod streams;
 mod subscriptions;
 mod support;
 mod tls;
+mod users;

@@ -25,6 +25,11 @@ impl Server {
         answer(self.request_by(token, Method::DELETE, path)).await
     }
 
+    /// A change by somebody else.
+    pub(crate) async fn patch_by(&self, token: &str, path: &str, body: Value) -> Answer {
+        answer(self.request_by(token, Method::PATCH, path).json(&body)).await
+    }
+
     /// The token of the setup link.
     pub(crate) fn setup_token(&self) -> String {
         let link = std::fs::read_to_string(self.data.path().join("setup-url")).unwrap();
@@ -45,6 +50,18 @@ impl Server {
         let invited = self.post("/v1/invitations", invitation).await.expect(201);
         let body = json!({"token": invited["token"], "name": "Somebody", "password": PASSWORD});
         self.post_bare("/v1/invitations/accept", body).await.expect(201)
+    }
+
+    /// Makes somebody with roles at once, by the administrator's key; who they are.
+    pub(crate) async fn user(&self, email: &str, roles: &[&str]) -> Value {
+        let body =
+            json!({"email": email, "name": "A Person", "password": PASSWORD, "roles": roles});
+        self.post("/v1/users", body).await.expect(201)
+    }
+
+    /// Signs somebody in; the access token.
+    pub(crate) async fn token_of(&self, email: &str) -> String {
+        said(&self.login(email, PASSWORD).await.expect(200), "access_token")
     }
 
     /// Shows a password.

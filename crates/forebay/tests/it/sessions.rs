@@ -1,7 +1,7 @@
 //! Sessions: how they go on, how they are seen, and what ends them.
 
 use crate::people::{ADMIN, PASSWORD, said};
-use crate::support::{Engine, Server, both};
+use crate::support::{Engine, Server, answer, both};
 
 both! {
     a_refresh_token_is_good_once_and_a_moment_more
@@ -37,6 +37,21 @@ async fn an_end_is_heard_everywhere() {
         first.alter(&format!("DELETE FROM account WHERE id IN ({bob}); DELETE FROM person")).await;
     }
 }
+
+/// What makes, changes or takes away a way in.
+const SENSITIVE: &[(&str, &str)] = &[
+    ("POST", "/v1/users"),
+    ("PATCH", "/v1/users/i"),
+    ("DELETE", "/v1/users/i"),
+    ("POST", "/v1/service-accounts"),
+    ("PATCH", "/v1/service-accounts/i"),
+    ("DELETE", "/v1/service-accounts/i"),
+    ("PUT", "/v1/roles/r"),
+    ("DELETE", "/v1/roles/r"),
+    ("POST", "/v1/api-keys"),
+    ("DELETE", "/v1/api-keys/i"),
+    ("POST", "/v1/api-keys/i/rotate"),
+];
 
 mod scenario {
     use futures_util::future::join_all;
@@ -218,6 +233,10 @@ mod scenario {
             s.post_by(&old, path, body).await.problem(403, "step_up_required");
         }
         s.delete_by(&old, "/v1/me/mfa/totp").await.problem(403, "step_up_required");
+        for (method, path) in SENSITIVE {
+            let asked = s.request_by(&old, method.parse().unwrap(), path).json(&json!({}));
+            answer(asked).await.problem(403, "step_up_required");
+        }
         // A refresh is no proof.
         let next = s.refresh(&said(&login, "refresh_token")).await.expect(200);
         let next = said(&next, "access_token");

@@ -175,7 +175,7 @@ mod scenario {
         let (_, key) = s.program(&["operator"]).await;
         s.post_by(&key, "/v1/invitations", invite(json!([]))).await.problem(403, "forbidden");
         s.post("/v1/roles/x", json!({})).await.problem(405, "method_not_allowed");
-        s.put("/v1/roles/inviter", json!({"permissions": ["accounts:write"]})).await.expect(201);
+        s.put("/v1/roles/inviter", json!({"permissions": ["users:write"]})).await.expect(201);
         let (_, key) = s.program(&["inviter"]).await;
         s.post_by(&key, "/v1/invitations", invite(json!(["admin"])))
             .await
