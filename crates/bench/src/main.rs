@@ -16,6 +16,7 @@ mod bare;
 mod events;
 mod raw;
 mod server;
+mod several;
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -74,6 +75,11 @@ async fn main() -> Result<()> {
     let (rate, cost) = events::deliver(&server).await?;
     writeln!(table, "{:24}{rate:>12.0}{cost:>14.2}", "SSE event, 64 readers")?;
     writeln!(table, "{:24}{:>12.1} MiB afterwards", "memory", server.memory_mib()?)?;
+    if let Some(database) = database() {
+        for case in cases().iter().filter(|case| matches!(case.connections, "256" | "4")) {
+            several::measure(&binary, (&server, case), &database, data.path(), &mut table)?;
+        }
+    }
     for (name, cost) in raw::sqlite(data.path())? {
         writeln!(table, "{name:24}{:>12}{cost:>14.2}", "")?;
     }
@@ -173,7 +179,23 @@ async fn answer_bytes(server: &Server, case: &Case) -> Result<usize> {
 
 /// Runs the load; returns requests per second and the server's CPU per request, in microseconds.
 fn measure(server: &Server, case: &Case, scratch: &Path) -> Result<(f64, f64)> {
-    let script = scratch.join("wrk.lua");
+    let database = database();
+    let before = server.cpu_micros()? + sessions_micros(database.as_deref());
+    let load = load(server, case, case.connections, scratch)?;
+    let after = server.cpu_micros()? + sessions_micros(database.as_deref());
+    Ok((load.rate, (after - before) / load.requests))
+}
+
+/// What the load generator did.
+struct Load {
+    requests: f64,
+    /// A second.
+    rate: f64,
+}
+
+fn load(server: &Server, case: &Case, connections: &str, scratch: &Path) -> Result<Load> {
+    let name = server.address.replace(':', "-");
+    let script = scratch.join(format!("{name}.lua"));
     let mut lua = format!("wrk.headers[\"Authorization\"] = \"Bearer {KEY}\"\n");
     if let Some(body) = &case.body {
         lua.push_str(
@@ -183,17 +205,14 @@ fn measure(server: &Server, case: &Case, scratch: &Path) -> Result<(f64, f64)> {
     }
     lua.push_str("done = function(s, l, r) io.write(string.format(\"RESULT %d %d %d\\n\", s.requests, s.duration, s.errors.status)) end\n");
     std::fs::write(&script, lua)?;
-    let database = database();
-    let before = server.cpu_micros()? + sessions_micros(database.as_deref());
     let url = format!("http://{}{}", server.address, case.path);
     let mut wrk = Command::new("wrk");
-    wrk.args(["-t1", "-c", case.connections, "-d", SECONDS, "-s"]).arg(&script).arg(url);
+    wrk.args(["-t1", "-c", connections, "-d", SECONDS, "-s"]).arg(&script).arg(url);
     let output = wrk.output().context("wrk is needed: apt-get install wrk")?;
-    let after = server.cpu_micros()? + sessions_micros(database.as_deref());
     let text = String::from_utf8_lossy(&output.stdout);
     let line = text.lines().find_map(|l| l.strip_prefix("RESULT ")).context("wrk said nothing")?;
     let numbers: Vec<f64> = line.split(' ').map(str::parse).collect::<Result<_, _>>()?;
     let [requests, micros, errors] = numbers[..] else { anyhow::bail!("wrk said {line}") };
     ensure!(errors == 0.0, "{errors} requests failed");
-    Ok((requests / micros * 1e6, (after - before) / requests))
+    Ok(Load { requests, rate: requests / micros * 1e6 })
 }

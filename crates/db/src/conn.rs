@@ -67,12 +67,47 @@ impl Conn {
 
     /// Inserts many rows: a cached statement a row on SQLite, arrays on PostgreSQL.
     pub async fn insert(&mut self, insert: Insert) -> Result<(), DbError> {
-        if insert.rows.is_empty() {
+        let sql = self.dialect().insert(&insert.table, &insert.columns);
+        let kinds = insert.columns.iter().map(|(_, kind)| *kind).collect();
+        self.many(&sql, kinds, insert.rows).await
+    }
+
+    /// Inserts into two tables and runs a statement, all three on their way at once where the engine is
+    /// at the other end of a wire: whoever waits for a lock of this transaction waits less.
+    pub(crate) async fn insert_both(
+        &mut self,
+        (one, other): (Insert, Insert),
+        (sql, params): (&str, &[Value]),
+    ) -> Result<(), DbError> {
+        match self {
+            Conn::Sqlite(_) => {
+                self.insert(one).await?;
+                self.insert(other).await?;
+                self.execute(sql, params).await
+            }
+            Conn::Postgres(conn) => conn.insert_both((one, other), (sql, params)).await,
+        }
+    }
+
+    /// Fills a numbered column; a row is a value and the position of its record.
+    pub async fn fill_column(
+        &mut self,
+        stream: i64,
+        (column, kind): (i64, Kind),
+        rows: Vec<Row>,
+    ) -> Result<(), DbError> {
+        let sql = self.dialect().fill_column(stream, column, kind);
+        self.many(&sql, vec![kind, Kind::Int], rows).await
+    }
+
+    /// Runs one statement for many rows of parameters of these kinds.
+    async fn many(&mut self, sql: &str, kinds: Vec<Kind>, rows: Vec<Row>) -> Result<(), DbError> {
+        if rows.is_empty() {
             return Ok(());
         }
         match self {
-            Conn::Sqlite(conn) => conn.insert(&insert),
-            Conn::Postgres(conn) => conn.insert(insert).await,
+            Conn::Sqlite(conn) => conn.many(sql, &rows),
+            Conn::Postgres(conn) => conn.many(sql, &kinds, rows).await,
         }
     }
 

@@ -151,9 +151,18 @@ impl Dialect {
         )
     }
 
-    /// Fills one numbered column of one record.
-    pub fn fill_column(self, stream: i64, column: i64) -> String {
-        format!("UPDATE s{stream} SET c{column} = $1 WHERE seq = $2")
+    /// Fills one numbered column: of one record on SQLite, from arrays of values and positions on
+    /// PostgreSQL.
+    pub fn fill_column(self, stream: i64, column: i64, kind: Kind) -> String {
+        match self {
+            Dialect::Sqlite => format!("UPDATE s{stream} SET c{column} = $1 WHERE seq = $2"),
+            Dialect::Postgres => format!(
+                "UPDATE s{stream} SET c{column} = filled.value \
+                 FROM UNNEST($1::{}, $2::bigint[]) AS filled (value, at) \
+                 WHERE s{stream}.seq = filled.at",
+                array_type(kind)
+            ),
+        }
     }
 }
 

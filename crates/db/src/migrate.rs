@@ -8,7 +8,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_log.sql"),
     include_str!("migrations/0002_columns.sql"),
     include_str!("migrations/0003_identity.sql"),
-    include_str!("migrations/0004_people.sql"),
+    include_str!("migrations/0004_idempotency.sql"),
+    include_str!("migrations/0005_people.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

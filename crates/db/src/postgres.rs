@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use futures_util::future::try_join3;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use tokio_postgres::types::{ToSql, Type};
@@ -194,8 +195,7 @@ impl PgConn {
     }
 
     pub(crate) async fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
-        let typed: Vec<(&(dyn ToSql + Sync), Type)> =
-            params.iter().map(|value| (bind(value), type_of(value.kind()))).collect();
+        let typed = scalars(params);
         self.session()?;
         let mut asked = Asked { session: self.session.take(), tls: self.tls.clone() };
         let answer = match &asked.session {
@@ -220,28 +220,67 @@ impl PgConn {
         self.settle(answer)?.iter().map(read_row).collect()
     }
 
-    pub(crate) async fn insert(&mut self, insert: Insert) -> Result<(), DbError> {
-        let sql = Dialect::Postgres.insert(&insert.table, &insert.columns);
-        let mut columns: Vec<Vec<Value>> =
-            insert.columns.iter().map(|_| Vec::with_capacity(insert.rows.len())).collect();
-        for row in insert.rows {
-            for (column, value) in columns.iter_mut().zip(row) {
-                column.push(value);
-            }
-        }
-        let arrays: Vec<(Box<dyn ToSql + Sync + Send>, Type)> = columns
-            .into_iter()
-            .zip(&insert.columns)
-            .map(|(values, (_, kind))| array_of(values, *kind))
-            .collect();
-        let typed: Vec<(&(dyn ToSql + Sync), Type)> = arrays
-            .iter()
-            .map(|(array, ty)| (array.as_ref() as &(dyn ToSql + Sync), ty.clone()))
-            .collect();
-        let asked = self.session()?.query_typed(&sql, &typed);
+    /// Runs a statement whose parameters are arrays: one for each kind, over all rows.
+    pub(crate) async fn many(
+        &mut self,
+        sql: &str,
+        kinds: &[Kind],
+        rows: Vec<Row>,
+    ) -> Result<(), DbError> {
+        let arrays = arrays(kinds, rows);
+        let typed = typed(&arrays);
+        let asked = self.session()?.query_typed(sql, &typed);
         let answer = timed(self.statement_timeout, asked).await;
         self.settle(answer).map(|_| ())
     }
+
+    /// Inserts into two tables and runs a statement; the three are sent before the first is answered,
+    /// and carried out in their order.
+    pub(crate) async fn insert_both(
+        &mut self,
+        (one, other): (Insert, Insert),
+        (sql, params): (&str, &[Value]),
+    ) -> Result<(), DbError> {
+        let prepare = |insert: Insert| {
+            let sql = Dialect::Postgres.insert(&insert.table, &insert.columns);
+            let kinds: Vec<Kind> = insert.columns.iter().map(|(_, kind)| *kind).collect();
+            (sql, arrays(&kinds, insert.rows))
+        };
+        let ((first, first_arrays), (second, second_arrays)) = (prepare(one), prepare(other));
+        let (first_typed, second_typed) = (typed(&first_arrays), typed(&second_arrays));
+        let last_typed = scalars(params);
+        let session = self.session()?;
+        let asked = try_join3(
+            session.query_typed(&first, &first_typed),
+            session.query_typed(&second, &second_typed),
+            session.query_typed(sql, &last_typed),
+        );
+        let answer = timed(self.statement_timeout, asked).await;
+        self.settle(answer).map(|_| ())
+    }
+}
+
+type Typed<'v> = Vec<(&'v (dyn ToSql + Sync), Type)>;
+type Arrays = Vec<(Box<dyn ToSql + Sync + Send>, Type)>;
+
+fn scalars(params: &[Value]) -> Typed<'_> {
+    params.iter().map(|value| (bind(value), type_of(value.kind()))).collect()
+}
+
+/// Rows turned into columns.
+fn arrays(kinds: &[Kind], rows: Vec<Row>) -> Arrays {
+    let mut columns: Vec<Vec<Value>> =
+        kinds.iter().map(|_| Vec::with_capacity(rows.len())).collect();
+    for row in rows {
+        for (column, value) in columns.iter_mut().zip(row) {
+            column.push(value);
+        }
+    }
+    columns.into_iter().zip(kinds).map(|(values, kind)| array_of(values, *kind)).collect()
+}
+
+fn typed(arrays: &Arrays) -> Typed<'_> {
+    arrays.iter().map(|(array, ty)| (array.as_ref() as &(dyn ToSql + Sync), ty.clone())).collect()
 }
 
 fn type_of(kind: Kind) -> Type {

@@ -9,7 +9,6 @@ use rusqlite::types::{ToSqlOutput, Value as SqlValue, ValueRef};
 use rusqlite::{Connection, OpenFlags, ToSql, params_from_iter};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::conn::Insert;
 use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::value::{Kind, Row, Value};
@@ -136,10 +135,9 @@ impl SqliteConn {
         Ok(self.get()?.execute_batch(sql)?)
     }
 
-    pub(crate) fn insert(&mut self, insert: &Insert) -> Result<(), DbError> {
-        let sql = Dialect::Sqlite.insert(&insert.table, &insert.columns);
-        let mut statement = self.get()?.prepare_cached(&Dialect::Sqlite.sql(&sql))?;
-        for row in &insert.rows {
+    pub(crate) fn many(&mut self, sql: &str, rows: &[Row]) -> Result<(), DbError> {
+        let mut statement = self.get()?.prepare_cached(&Dialect::Sqlite.sql(sql))?;
+        for row in rows {
             statement.execute(params_from_iter(row))?;
         }
         Ok(())

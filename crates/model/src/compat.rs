@@ -8,7 +8,8 @@ use crate::field::push_pointer;
 const ANNOTATIONS: &[&str] =
     &["$comment", "title", "description", "default", "examples", "x-index", "x-search"];
 
-/// The places where a new schema refuses what the old one took. An added field, a widened type
+/// The places where a new schema refuses what the old one took, or drops a field that it declared. An
+/// added field, a widened type
 /// and a dropped constraint are no breach.
 pub fn breaches(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut found = Vec::new();
@@ -36,6 +37,9 @@ fn compare(old: &Value, new: &Value, at: &str, found: &mut Vec<FieldError>) {
             ("items", Some(before)) => compare(before, now, &here, found),
             _ => found.push(breach(&here, "refuses what was taken before")),
         }
+    }
+    if !new.contains_key("properties") {
+        properties(old.get("properties"), &Value::Null, &child(at, "properties"), found);
     }
 }
 
@@ -94,6 +98,7 @@ mod tests {
             paths,
             ["/schema/properties/n/type", "/schema/properties/n/minimum", "/schema/properties/m"]
         );
-        assert_eq!(breaches(&old, &json!({"type": "object", "required": ["n"]})).len(), 1);
+        assert_eq!(breaches(&wide, &json!({"type": "object", "required": ["n"]})).len(), 3);
+        assert_eq!(breaches(&wide, &json!({})).len(), 2);
     }
 }

@@ -270,6 +270,17 @@ pub struct Stream {
     pub columns: std::sync::Arc<[Column]>,
 }
 
+impl Stream {
+    /// The entity tag of a version of the stream or of a record of it. A stream that was made again
+    /// begins again with its versions: its epoch tells them apart.
+    pub fn tag(&self, version: i64) -> String {
+        match self.epoch {
+            1 => version.to_string(),
+            epoch => format!("{epoch}-{version}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

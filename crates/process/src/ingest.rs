@@ -12,7 +12,7 @@ use forebay_model::principal::{Principal, RECORDS_WRITE};
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
-use http::{HeaderMap, HeaderName, StatusCode};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::Process;
 use crate::access::Creation;
@@ -147,7 +147,7 @@ impl Process {
         let append = Append { parts, atomic: plan.atomic, idempotency };
         match self.inner.db.writer().append(lane, append).await {
             Ok(Outcome::Done(done)) => Ok(Some(self.conclude(&plan, &done))),
-            Ok(Outcome::Replayed(status, body)) => Ok(Some(answer(status, body))),
+            Ok(Outcome::Replayed(status, body)) => Ok(Some(replayed(answer(status, body)))),
             Ok(Outcome::IdempotencyMismatch) => Err(Error::new(
                 Code::IdempotencyMismatch,
                 "this `Idempotency-Key` was used for another request",
@@ -276,6 +276,13 @@ async fn off_thread<T: Send + 'static>(
 
 fn answer(status: u16, body: String) -> Response {
     reply::json_text(StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
+}
+
+/// Says that an answer is an earlier one.
+fn replayed(mut answer: Response) -> Response {
+    let name = HeaderName::from_static("idempotent-replayed");
+    answer.headers_mut().insert(name, HeaderValue::from_static("true"));
+    answer
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {

@@ -116,8 +116,11 @@ pub async fn append(
     let mut keys = HashMap::new();
     let mut outcomes = Vec::with_capacity(requests.len());
     for request in requests {
+        let streams: Vec<i64> = request.parts.iter().map(|part| part.stream).collect();
         let known = match &request.idempotency {
-            Some(key) => recall(conn, key, &mut keys, now).await?,
+            // A definition that is not the newest any more may be one of another stream.
+            Some(_) if !is_current(request, &heads) => Some(Outcome::Stale),
+            Some(key) => recall(conn, (key, &streams), &mut keys, now).await?,
             None => None,
         };
         outcomes.push(match known {
@@ -127,7 +130,7 @@ pub async fn append(
                 if let (Outcome::Done(done), Some(key)) = (&outcome, &request.idempotency)
                     && done.applied
                 {
-                    remember(conn, key, done, &mut keys, now).await?;
+                    remember(conn, (key, &streams), done, &mut keys, now).await?;
                 }
                 outcome
             }
@@ -195,8 +198,7 @@ fn place(
     taken: &mut Taken,
     now: Timestamp,
 ) -> Outcome {
-    let current = |part: &Part| heads.get(&part.stream).is_some_and(|h| h.version == part.version);
-    if !request.parts.iter().all(current) {
+    if !is_current(request, heads) {
         return Outcome::Stale;
     }
     if request.atomic && clashes(request, taken) {
@@ -210,6 +212,12 @@ fn place(
         PartDone { rows, last_seq: head.last_seq }
     });
     Outcome::Done(Done { applied: true, parts: parts.collect() })
+}
+
+/// Whether the streams are there, with the definitions that the records were checked against.
+fn is_current(request: &Append, heads: &BTreeMap<i64, Head>) -> bool {
+    let current = |part: &Part| heads.get(&part.stream).is_some_and(|h| h.version == part.version);
+    request.parts.iter().all(current)
 }
 
 fn clashes(request: &Append, taken: &Taken) -> bool {
@@ -300,19 +308,17 @@ async fn write(conn: &mut Conn, heads: BTreeMap<i64, Head>) -> Result<(), DbErro
         let numbered = head.columns.iter();
         columns.extend(numbered.map(|c| (format!("c{}", c.number).into(), kind_of(c.scalar))));
         let table = format!("s{stream}").into();
-        conn.insert(Insert { table, columns, rows: head.log }).await?;
+        let log = Insert { table, columns, rows: head.log };
         let columns = vec![
             ("stream".into(), Kind::Int),
             ("id".into(), Kind::Text),
             ("seq".into(), Kind::Int),
             ("input_hash".into(), Kind::Blob),
         ];
-        conn.insert(Insert { table: "record_id".into(), columns, rows: head.ids }).await?;
-        conn.execute(
-            "UPDATE stream_head SET last_seq = $1, last_received_at = $2 WHERE stream = $3",
-            &[head.last_seq.into(), head.last_received_at.into(), stream.into()],
-        )
-        .await?;
+        let ids = Insert { table: "record_id".into(), columns, rows: head.ids };
+        let sql = "UPDATE stream_head SET last_seq = $1, last_received_at = $2 WHERE stream = $3";
+        let head = [head.last_seq.into(), head.last_received_at.into(), stream.into()];
+        conn.insert_both((log, ids), (sql, &head)).await?;
     }
     Ok(())
 }

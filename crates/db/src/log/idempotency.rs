@@ -8,6 +8,7 @@ use forebay_model::time::Timestamp;
 use super::append::{Done, Outcome};
 use crate::conn::Conn;
 use crate::error::DbError;
+use crate::log::read::cells;
 use crate::value::Value;
 
 /// Writes a request's answer: its status and body.
@@ -27,11 +28,23 @@ pub struct Idempotency {
     pub render: Render,
 }
 
-pub(super) type Keys = HashMap<(String, String), (Vec<u8>, u16, String)>;
+/// A key as it is kept.
+#[derive(Clone)]
+pub(super) struct Kept {
+    body_hash: Vec<u8>,
+    status: u16,
+    answer: String,
+    /// The streams that the request wrote to.
+    streams: String,
+}
 
+pub(super) type Keys = HashMap<(String, String), Kept>;
+
+/// What is known of a request's key; nothing, when a stream that it wrote to is gone: whoever made
+/// the stream again means a new request. The caller holds the heads of the request's streams.
 pub(super) async fn recall(
     conn: &mut Conn,
-    key: &Idempotency,
+    (key, streams): (&Idempotency, &[i64]),
     keys: &mut Keys,
     now: Timestamp,
 ) -> Result<Option<Outcome>, DbError> {
@@ -39,15 +52,21 @@ pub(super) async fn recall(
     if !keys.contains_key(&name) {
         let row = conn
             .query_opt(
-                "SELECT body_hash, status, answer, created_at FROM idempotency \
+                "SELECT body_hash, status, answer, created_at, streams FROM idempotency \
                  WHERE principal = $1 AND key = $2",
                 &[key.principal.as_str().into(), key.key.as_str().into()],
             )
             .await?;
         let Some(row) = row else { return Ok(None) };
-        let [hash, status, answer, created_at] = <[Value; 4]>::try_from(row)
-            .map_err(|_| DbError::Internal("a row of four was asked for".to_owned()))?;
-        if created_at.int()? + key.ttl_micros < now.micros() {
+        let [hash, status, answer, created_at, kept_streams] = cells(row)?;
+        let kept = Kept {
+            body_hash: hash.blob()?,
+            status: u16::try_from(status.int()?).unwrap_or(200),
+            answer: answer.text()?,
+            streams: kept_streams.text()?,
+        };
+        let over = created_at.int()? + key.ttl_micros < now.micros();
+        if over || (kept.streams != written(streams) && !are_there(conn, &kept.streams).await?) {
             conn.execute(
                 "DELETE FROM idempotency WHERE principal = $1 AND key = $2",
                 &[key.principal.as_str().into(), key.key.as_str().into()],
@@ -55,29 +74,45 @@ pub(super) async fn recall(
             .await?;
             return Ok(None);
         }
-        let status = u16::try_from(status.int()?).unwrap_or(200);
-        keys.insert(name.clone(), (hash.blob()?, status, answer.text()?));
+        keys.insert(name.clone(), kept);
     }
-    Ok(keys.get(&name).map(|(hash, status, answer)| {
-        if *hash == key.body_hash {
-            Outcome::Replayed(*status, answer.clone())
+    Ok(keys.get(&name).map(|kept| {
+        if kept.body_hash == key.body_hash {
+            Outcome::Replayed(kept.status, kept.answer.clone())
         } else {
             Outcome::IdempotencyMismatch
         }
     }))
 }
 
+fn written(streams: &[i64]) -> String {
+    serde_json::Value::from(streams).to_string()
+}
+
+/// Whether streams that were written to are still there.
+async fn are_there(conn: &mut Conn, streams: &str) -> Result<bool, DbError> {
+    let numbers: Vec<i64> = serde_json::from_str(streams).unwrap_or_default();
+    for number in numbers {
+        let sql = "SELECT stream FROM stream_head WHERE stream = $1";
+        if conn.query_opt(sql, &[number.into()]).await?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 pub(super) async fn remember(
     conn: &mut Conn,
-    key: &Idempotency,
+    (key, streams): (&Idempotency, &[i64]),
     done: &Done,
     keys: &mut Keys,
     now: Timestamp,
 ) -> Result<(), DbError> {
     let (status, answer) = (key.render)(done);
+    let streams = written(streams);
     conn.execute(
-        "INSERT INTO idempotency (principal, key, body_hash, status, answer, created_at) \
-         VALUES ($1, $2, $3, $4, $5, $6)",
+        "INSERT INTO idempotency (principal, key, body_hash, status, answer, created_at, streams) \
+         VALUES ($1, $2, $3, $4, $5, $6, $7)",
         &[
             key.principal.as_str().into(),
             key.key.as_str().into(),
@@ -85,10 +120,11 @@ pub(super) async fn remember(
             i64::from(status).into(),
             answer.as_str().into(),
             now.micros().into(),
+            streams.as_str().into(),
         ],
     )
     .await?;
     let name = (key.principal.clone(), key.key.clone());
-    keys.insert(name, (key.body_hash.clone(), status, answer));
+    keys.insert(name, Kept { body_hash: key.body_hash.clone(), status, answer, streams });
     Ok(())
 }

@@ -13,6 +13,8 @@ use crate::Failure;
 const CHUNK_BYTES: usize = 4 << 20;
 /// … and so many records.
 const CHUNK_RECORDS: usize = 5_000;
+/// A row of CSV that is longer is none that a request could carry.
+const MOST_ROW_BYTES: usize = 16 << 20;
 
 /// What a file holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -37,7 +39,7 @@ pub(super) struct Chunk {
 /// A file on its way.
 pub(super) enum Chunks {
     Lines { reader: BufReader<Box<dyn Source>>, at: u64 },
-    Csv { reader: Box<csv::Reader<Box<dyn Source>>>, header: csv::ByteRecord },
+    Csv { reader: BufReader<Box<dyn Source>>, header: Vec<u8>, at: u64 },
     Json { elements: std::vec::IntoIter<String>, sent: u64 },
 }
 
@@ -72,15 +74,19 @@ impl Chunks {
                 Ok(Chunks::Lines { reader: BufReader::new(source), at: from })
             }
             Format::Csv => {
-                let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
-                let header = reader.byte_headers().map_err(other)?.clone();
-                let mut row = csv::ByteRecord::new();
-                while reader.position().byte() < from {
-                    if !reader.read_byte_record(&mut row).map_err(other)? {
-                        break;
-                    }
+                let mut reader = BufReader::new(source);
+                let mut header = Vec::new();
+                let mut at = row(&mut reader, &mut header)?;
+                if from > at {
+                    let skip = from - at;
+                    std::io::copy(&mut Read::by_ref(&mut reader).take(skip), &mut std::io::sink())
+                        .map_err(other)?;
+                    at = from;
                 }
-                Ok(Chunks::Csv { reader: Box::new(reader), header })
+                if !header.ends_with(b"\n") {
+                    header.push(b'\n');
+                }
+                Ok(Chunks::Csv { reader, header, at })
             }
             Format::Json => {
                 let mut text = String::new();
@@ -99,14 +105,15 @@ impl Chunks {
         }
     }
 
-    /// The next request; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<Chunk>, Failure> {
+    /// The next request, which ends where the next one begins at the latest; `None` at the end.
+    pub(super) fn next(&mut self, until: u64) -> Result<Option<Chunk>, Failure> {
         let chunk = match self {
-            Chunks::Lines { reader, at } => lines(reader, at)?,
-            Chunks::Csv { reader, header } => rows(reader, header)?,
+            Chunks::Lines { reader, at } => lines(reader, at, until)?,
+            Chunks::Csv { reader, header, at } => rows(reader, header, at, until)?,
             Chunks::Json { elements, sent } => {
                 let mut chunk = Chunk::of("application/x-ndjson");
                 while chunk.has_room()
+                    && *sent + chunk.records < until
                     && let Some(element) = elements.next()
                 {
                     chunk.body.extend_from_slice(element.as_bytes());
@@ -132,9 +139,13 @@ impl Chunk {
     }
 }
 
-fn lines(reader: &mut BufReader<Box<dyn Source>>, at: &mut u64) -> Result<Chunk, Failure> {
+fn lines(
+    reader: &mut BufReader<Box<dyn Source>>,
+    at: &mut u64,
+    until: u64,
+) -> Result<Chunk, Failure> {
     let mut chunk = Chunk::of("application/x-ndjson");
-    while chunk.has_room() {
+    while chunk.has_room() && *at < until {
         let start = chunk.body.len();
         let read = reader.read_until(b'\n', &mut chunk.body).map_err(other)?;
         if read == 0 {
@@ -151,26 +162,49 @@ fn lines(reader: &mut BufReader<Box<dyn Source>>, at: &mut u64) -> Result<Chunk,
     Ok(chunk)
 }
 
+/// The header, then rows as they stand: what is wrong with them is for the server to say.
 fn rows(
-    reader: &mut csv::Reader<Box<dyn Source>>,
-    header: &csv::ByteRecord,
+    reader: &mut BufReader<Box<dyn Source>>,
+    header: &[u8],
+    at: &mut u64,
+    until: u64,
 ) -> Result<Chunk, Failure> {
     let mut chunk = Chunk::of("text/csv");
-    let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
-    writer.write_byte_record(header).map_err(other)?;
-    let mut row = csv::ByteRecord::new();
-    let mut bytes = 0;
-    while bytes < CHUNK_BYTES
-        && chunk.has_room()
-        && reader.read_byte_record(&mut row).map_err(other)?
-    {
-        writer.write_byte_record(&row).map_err(other)?;
-        bytes += row.as_slice().len() + row.len();
+    chunk.body.extend_from_slice(header);
+    while chunk.has_room() && *at < until {
+        let read = row(reader, &mut chunk.body)?;
+        if read == 0 {
+            break;
+        }
+        *at += read;
         chunk.records += 1;
     }
-    chunk.body = writer.into_inner().map_err(|e| other(e.error()))?;
-    chunk.next = reader.position().byte();
+    chunk.next = *at;
     Ok(chunk)
+}
+
+/// Reads a row with the line breaks in its quoted cells; how many bytes it has.
+fn row(reader: &mut BufReader<Box<dyn Source>>, out: &mut Vec<u8>) -> Result<u64, Failure> {
+    let start = out.len();
+    let mut open = false;
+    loop {
+        let line = out.len();
+        let room = (MOST_ROW_BYTES + 1).saturating_sub(line - start);
+        let read = Read::by_ref(reader).take(room as u64).read_until(b'\n', out).map_err(other)?;
+        open ^= out[line..].iter().filter(|byte| **byte == b'"').count() % 2 == 1;
+        if read == 0 || !open {
+            let bytes = out.len() - start;
+            if bytes <= MOST_ROW_BYTES {
+                return Ok(bytes as u64);
+            }
+        }
+        if out.len() - start > MOST_ROW_BYTES {
+            let begin = String::from_utf8_lossy(&out[start..out.len().min(start + 60)]);
+            return Err(Failure::Other(format!(
+                "a row has more than {MOST_ROW_BYTES} bytes: is a quote never closed? It begins: {begin}"
+            )));
+        }
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +217,7 @@ mod tests {
         file.go_to(0).unwrap();
         let mut chunks = Chunks::open(Box::new(file), format, from).unwrap();
         let mut found = (0, String::new(), 0);
-        while let Some(chunk) = chunks.next().unwrap() {
+        while let Some(chunk) = chunks.next(u64::MAX).unwrap() {
             found.0 += chunk.records;
             found.1.push_str(std::str::from_utf8(&chunk.body).unwrap());
             found.2 = chunk.next;
@@ -209,7 +243,7 @@ mod tests {
         file.go_to(0).unwrap();
         let mut chunks = Chunks::open(Box::new(file), Format::Ndjson, 0).unwrap();
         let mut sizes = Vec::new();
-        while let Some(chunk) = chunks.next().unwrap() {
+        while let Some(chunk) = chunks.next(u64::MAX).unwrap() {
             sizes.push(chunk.records);
         }
         assert_eq!(sizes, [5_000, 5_000, 1]);

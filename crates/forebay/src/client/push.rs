@@ -5,10 +5,10 @@ use std::io::IsTerminal as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::chunks::{Chunk, Chunks, Format, Source};
@@ -20,7 +20,8 @@ use crate::Failure;
 pub(crate) struct PushArgs {
     /// The stream.
     stream: String,
-    /// The file; `-` is standard input.
+    /// The file; `-` is standard input. A push that was cut off goes on where it was; pushing a file a
+    /// second time stores it a second time, unless its records bring ids.
     #[arg(default_value = "-")]
     file: PathBuf,
     /// What it holds; by its name where it is not said.
@@ -58,16 +59,33 @@ pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
         Box::new(file.map_err(|e| other(format!("{}: {e}", args.file.display())))?)
     };
     let place = (!piped).then(|| Place::beside(&args.file, &args.stream, &forebay.target.url));
-    let from = place.as_ref().map_or(0, Place::read);
+    let mut run = match place.as_ref().and_then(Place::read) {
+        Some(run) => run,
+        None => Run::new()?,
+    };
     let bar = progress(&args.file, format, piped);
-    bar.set_position(from);
-    let mut chunks = Chunks::open(source, format, from)?;
+    bar.set_position(run.at);
+    let mut chunks = Chunks::open(source, format, run.at)?;
     let path =
         format!("/v1/streams/{}/records?return=minimal&envelope={}", args.stream, args.envelope);
-    let (mut tally, mut begin) = (Tally::default(), from);
-    while let Some(chunk) = chunks.next()? {
-        let key = key(&args.stream, begin, &chunk.body);
-        let told = deliver(&forebay, &path, &chunk, &key, args.tries).await?;
+    let mut tally = Tally::default();
+    while let Some(chunk) = chunks.next(run.until.unwrap_or(u64::MAX))? {
+        let begin = run.at;
+        run.until = Some(chunk.next);
+        if let Some(place) = &place {
+            place.write(&run)?;
+        }
+        let told = deliver(&forebay, &path, &chunk, &run.key(), args.tries).await;
+        let told = told.map_err(|failure| match (&place, failure) {
+            (Some(place), Failure::Other(why)) if why.contains("idempotency_mismatch") => {
+                let place = place.path.display();
+                Failure::Other(format!(
+                    "{} has changed since a push of it was cut off: remove {place} to push it from its beginning",
+                    args.file.display()
+                ))
+            }
+            (_, failure) => failure,
+        })?;
         let count = |name: &str| told[name].as_u64().unwrap_or(0);
         tally.accepted += count("accepted");
         tally.duplicates += count("duplicates");
@@ -77,13 +95,11 @@ pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
                 bar.suspend(|| note(rejected, begin));
             }
         }
-        begin = chunk.next;
-        bar.set_position(begin);
-        if let Some(place) = &place {
-            place.write(begin)?;
-        }
+        (run.at, run.until) = (chunk.next, None);
+        bar.set_position(run.at);
     }
     bar.finish_and_clear();
+    // What was sent is there: a next push of the file sends it again.
     if let Some(place) = &place {
         place.forget();
     }
@@ -179,37 +195,54 @@ fn progress(file: &Path, format: Format, piped: bool) -> ProgressBar {
     bar
 }
 
-fn key(stream: &str, begin: u64, body: &[u8]) -> String {
-    let mut hash = digest::Context::new(&digest::SHA256);
-    hash.update(stream.as_bytes());
-    hash.update(&begin.to_be_bytes());
-    hash.update(body);
-    let hash = hash.finish();
-    let hex: String = hash.as_ref()[..16].iter().map(|byte| format!("{byte:02x}")).collect();
-    format!("push-{hex}")
+/// One push of a file, also when it was cut off and goes on.
+#[derive(Debug, Deserialize, Serialize)]
+struct Run {
+    /// Tells this push from every other one: only what is sent again within it is a repeat.
+    id: String,
+    /// Where the next request begins.
+    at: u64,
+    /// Where it ends, once it may have been sent: also when the file has grown since, a repeat holds
+    /// the same records.
+    until: Option<u64>,
+}
+
+impl Run {
+    fn new() -> Result<Run, Failure> {
+        let mut bytes = [0; 16];
+        aws_lc_rs::rand::fill(&mut bytes).map_err(other)?;
+        let id = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Run { id, at: 0, until: None })
+    }
+
+    fn key(&self) -> String {
+        format!("push-{}-{}", self.id, self.at)
+    }
 }
 
 /// How far a file is, kept beside it until it is through.
 struct Place {
     path: PathBuf,
-    name: String,
+    /// Where the file goes.
+    target: String,
 }
 
 impl Place {
     fn beside(file: &Path, stream: &str, url: &str) -> Place {
         let mut path = file.as_os_str().to_owned();
         path.push(".forebay-push");
-        Place { path: path.into(), name: format!("{url} {stream}") }
+        Place { path: path.into(), target: format!("{url} {stream}") }
     }
 
-    fn read(&self) -> u64 {
-        let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        let place = text.split_once('\n').filter(|(name, _)| *name == self.name);
-        place.and_then(|(_, at)| at.trim().parse().ok()).unwrap_or(0)
+    fn read(&self) -> Option<Run> {
+        let text = std::fs::read_to_string(&self.path).ok()?;
+        let (target, run) = text.split_once('\n')?;
+        if target != self.target { None } else { serde_json::from_str(run).ok() }
     }
 
-    fn write(&self, at: u64) -> Result<(), Failure> {
-        std::fs::write(&self.path, format!("{}\n{at}\n", self.name)).map_err(other)
+    fn write(&self, run: &Run) -> Result<(), Failure> {
+        let run = serde_json::to_string(run).map_err(other)?;
+        std::fs::write(&self.path, format!("{}\n{run}\n", self.target)).map_err(other)
     }
 
     fn forget(&self) {

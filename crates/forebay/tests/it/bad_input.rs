@@ -116,7 +116,10 @@ mod scenario {
             (b"b,1,1,yes", Some(("type_mismatch", "/data/paid"))),
             (b"b,1,1", Some(("invalid_csv", ""))),
             (b"b,1,1,,", Some(("invalid_csv", ""))),
+            (b"\"b\"b,1,1,", Some(("invalid_csv", ""))),
+            (b"b\"b,1,1,", Some(("invalid_csv", ""))),
             (b"bob,,,", None),
+            (b"\"open,1,1,\n", Some(("invalid_csv", ""))),
         ];
         let mut csv = b"owner,n,price,paid\n".to_vec();
         csv.extend(rows.iter().flat_map(|(row, _)| [*row, b"\n"].concat()));
@@ -130,7 +133,9 @@ mod scenario {
         let long = format!("n\n{}\n", "9x".repeat(100_000));
         let told = s.post_as(RECORDS, "text/csv", long).await.expect(400);
         assert!(told["rejected"][0]["message"].as_str().unwrap().len() < 100, "a long echo");
-        for header in ["n,\u{0}a\n1,2\n".as_bytes(), b"n,\xff\n1,2\n", b"n,n\n1,2\n"] {
+        for header in
+            ["n,\u{0}a\n1,2\n".as_bytes(), b"n,\xff\n1,2\n", b"n,n\n1,2\n", b"n,\"a\"b\n1,2\n"]
+        {
             let refused = s.post_as(RECORDS, "text/csv", header.to_vec()).await;
             let refused = refused.problem(400, "validation_failed");
             assert!(refused["detail"].as_str().unwrap().contains("header"), "{refused}");

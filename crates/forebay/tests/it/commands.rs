@@ -4,7 +4,7 @@ use std::process::Output;
 
 use serde_json::{Value, json};
 
-use crate::support::{Engine, KEY, Server, forebay, orders};
+use crate::support::{Engine, KEY, Server, answer, forebay, orders};
 
 fn run(s: &Server, arguments: &[&str]) -> Output {
     let mut command = forebay();
@@ -60,13 +60,55 @@ async fn an_interrupted_push_goes_on_where_it_was() {
     s.put("/v1/streams/orders", orders()).await.expect(201);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lines.ndjson");
-    std::fs::write(&path, "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n").unwrap();
+    let lines = ["{\"n\":1}\n", "{\"n\":2}\n", "{\"n\":3}\n"];
+    std::fs::write(&path, lines.concat()).unwrap();
+    let push = || run(&s, &["push", "orders", path.to_str().unwrap()]);
     let place = folder.path().join("lines.ndjson.forebay-push");
-    std::fs::write(&place, format!("http://{} orders\n16\n", s.address)).unwrap();
-    told(&run(&s, &["push", "orders", path.to_str().unwrap()]));
-    let records = s.get("/v1/streams/orders/records?fields=data").await.expect(200);
-    assert_eq!(records["items"], json!([{"data": {"n": 3}}]));
+    // Cut off when the second line was stored and its answer had not come; the file has grown since.
+    let header = s
+        .request(reqwest::Method::POST, "/v1/streams/orders/records?return=minimal&envelope=false");
+    let header = header.header("content-type", "application/x-ndjson");
+    let sent = header.header("idempotency-key", "push-0a-8").body(lines[1]);
+    answer(sent).await.expect(200);
+    let run_at = |at: u64| {
+        format!("http://{} orders\n{{\"id\":\"0a\",\"at\":{at},\"until\":16}}\n", s.address)
+    };
+    std::fs::write(&place, run_at(8)).unwrap();
+    told(&push());
+    let numbers = async || {
+        let records = s.get("/v1/streams/orders/records?fields=data").await.expect(200);
+        let items = records["items"].as_array().unwrap().iter();
+        items.map(|r| r["data"]["n"].as_i64().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(numbers().await, [2, 3]);
     assert!(!place.exists());
+
+    // Another push of the file is meant, and sends all of it.
+    assert!(told(&push()).contains("3 accepted"));
+    assert_eq!(numbers().await, [2, 3, 1, 2, 3]);
+
+    // What was sent is not what stands there now: nobody guesses.
+    std::fs::write(&path, "{\"n\":7}\n{\"n\":8}\n").unwrap();
+    std::fs::write(&place, run_at(8)).unwrap();
+    let output = push();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("remove"), "{output:?}");
+    assert_eq!(numbers().await.len(), 5);
+}
+
+#[tokio::test]
+async fn a_pushed_csv_is_taken_as_it_stands() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.csv");
+    std::fs::write(&path, "owner,n\n\"a\nb\",1\nx\"y,2\n\"z\"z,3\nlast,4").unwrap();
+    let output = run(&s, &["push", "orders", path.to_str().unwrap()]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.contains("2 records were rejected"), "{error}");
+    let records = s.get("/v1/streams/orders/records?fields=data.owner").await.expect(200);
+    assert_eq!(records["items"], json!([{"data": {"owner": "a\nb"}}, {"data": {"owner": "last"}}]));
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test ends where its expectation does")]
 
 mod access;
+mod again;
 mod aggregate;
 mod bad_input;
 mod commands;

@@ -28,6 +28,10 @@ mod scenario {
         let mut narrower = orders();
         narrower["schema"]["required"] = json!(["owner"]);
         s.put(path, narrower.clone()).await.problem(409, "conflict");
+        for without in [json!({}), json!({"schema": {}}), json!({"schema": {"type": "object"}})] {
+            // Fields go only when somebody says so, whatever is left out.
+            s.put(path, without).await.problem(409, "conflict");
+        }
         let changed = s.put(&format!("{path}?force=true"), narrower).await.expect(200);
         assert_eq!(changed["version"], 2);
         s.post(&format!("{path}/records"), json!({"owner": "a"})).await.expect(200);

@@ -9,7 +9,7 @@ use forebay_model::stream::Stream;
 use forebay_model::{Code, Error};
 use serde_json::{Map, Value};
 
-use super::{Rejection, Row, too_many};
+use super::{Rejection, Row, quotes, too_many};
 
 struct Column {
     path: FieldPath,
@@ -24,14 +24,23 @@ pub(super) fn rows(body: &[u8], stream: &Stream, max: usize) -> Result<Vec<Row>,
         Ok(header) => read_header(header, stream)?,
         Err(error) => return Err(bad_header(error)),
     };
+    let mut faults = quotes::faults(body).into_iter().peekable();
+    if let Some(fault) = faults.next_if(|fault| fault.row == 0) {
+        return Err(bad_header(fault.what.message()));
+    }
     let mut rows = Vec::new();
     for record in reader.byte_records() {
         if rows.len() == max {
             return Err(too_many(max));
         }
-        rows.push(match record {
-            Ok(record) => read_row(&record, &columns),
-            Err(error) => Err(Rejection::new("invalid_csv", "", error.to_string())),
+        let fault = faults.next_if(|fault| fault.row == rows.len() + 1);
+        rows.push(match (record, fault) {
+            (_, Some(fault)) => {
+                let message = format!("line {}: {}", fault.line, fault.what.message());
+                Err(Rejection::new("invalid_csv", "", message))
+            }
+            (Ok(record), None) => read_row(&record, &columns),
+            (Err(error), None) => Err(Rejection::new("invalid_csv", "", error.to_string())),
         });
     }
     Ok(rows)

@@ -4,6 +4,7 @@ pub(crate) mod batch;
 mod body;
 mod csv;
 mod json;
+mod quotes;
 
 pub(crate) use body::{Coding, Limits, Taken, read_body};
 

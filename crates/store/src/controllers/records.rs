@@ -63,7 +63,7 @@ pub(crate) async fn show(
     let record = record.ok_or_else(|| Error::not_found(format!("the record `{id}`")))?;
     let mut body = String::new();
     fields.write(&record, &name, &mut body);
-    Ok(versioned(&headers, StatusCode::OK, &record.version.to_string(), body))
+    Ok(versioned(&headers, StatusCode::OK, &stream.tag(record.version), body))
 }
 
 /// `GET /v1/streams/{stream}/records`.

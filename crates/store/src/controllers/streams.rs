@@ -187,7 +187,7 @@ async fn remove(conn: &mut Conn, name: &str, if_match: Option<&HeaderValue>) -> 
     let Some(stream) = sql::stream::find(conn, name).await? else {
         return Ok(Err(Error::not_found(format!("the stream `{name}`"))));
     };
-    if let Err(error) = check_match(if_match, stream.version) {
+    if let Err(error) = check_match(if_match, &stream) {
         return Ok(Err(error));
     }
     sql::stream::delete(conn, stream.number).await?;
@@ -226,7 +226,7 @@ async fn apply(conn: &mut Conn, change: &Change) -> Done {
     if change.if_none_match.is_some() {
         return Ok(Err(Error::new(Code::VersionMismatch, "the stream exists")));
     }
-    if let Err(error) = check_match(change.if_match.as_ref(), stream.version) {
+    if let Err(error) = check_match(change.if_match.as_ref(), &stream) {
         return Ok(Err(error));
     }
     if stream.definition == change.definition {
@@ -236,7 +236,7 @@ async fn apply(conn: &mut Conn, change: &Change) -> Done {
     if !breaches.is_empty() && !change.force {
         let mut error = Error::new(
             Code::Conflict,
-            "the schema would refuse what it took before; repeat with ?force=true to change it",
+            "the schema would refuse what it took before, or drop a field; repeat with ?force=true to change it",
         );
         error.errors = breaches;
         return Ok(Err(error));
@@ -245,9 +245,10 @@ async fn apply(conn: &mut Conn, change: &Change) -> Done {
     Ok(Ok(false))
 }
 
-fn check_match(if_match: Option<&HeaderValue>, version: i64) -> Result<(), Error> {
-    if if_match.is_some() && !matches(if_match, &format!("\"{version}\"")) {
-        let detail = format!("the stream is at version {version}");
+fn check_match(if_match: Option<&HeaderValue>, stream: &Stream) -> Result<(), Error> {
+    let tag = stream.tag(stream.version);
+    if if_match.is_some() && !matches(if_match, &format!("\"{tag}\"")) {
+        let detail = format!("the stream is at version {tag}");
         return Err(Error::new(Code::VersionMismatch, detail));
     }
     Ok(())
@@ -259,7 +260,7 @@ async fn answer(store: &Store, name: &str, status: StatusCode) -> Answer {
     let described = describe(&mut conn, &stream).await?;
     let described = described.ok_or_else(|| Error::not_found(format!("the stream `{name}`")))?;
     // No 304 here: the positions move without a new version.
-    let tag = stream.version.to_string();
+    let tag = stream.tag(stream.version);
     Ok(versioned(&HeaderMap::new(), status, &tag, described.to_string()))
 }
 

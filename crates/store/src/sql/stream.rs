@@ -146,6 +146,18 @@ pub(crate) async fn create(conn: &mut Conn, new: &New<'_>) -> Result<(), DbError
     conn.execute(sql, &[number.into(), new.number.into()]).await
 }
 
+/// Locks a stream's head, as every append does first: whoever changes or drops its table holds this
+/// before, so that nobody waits in a circle. Its last seq; `None` when the stream is gone.
+pub(crate) async fn lock_head(conn: &mut Conn, stream: i64) -> Result<Option<i64>, DbError> {
+    let sql = match conn.dialect() {
+        Dialect::Sqlite => "SELECT last_seq FROM stream_head WHERE stream = $1",
+        Dialect::Postgres => "SELECT last_seq FROM stream_head WHERE stream = $1 FOR UPDATE",
+    };
+    let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { return Ok(None) };
+    let [last_seq] = cells(row)?;
+    Ok(Some(last_seq.int()?))
+}
+
 /// Changes a stream's definition, under the lock of its head.
 pub(crate) async fn update(
     conn: &mut Conn,
@@ -153,13 +165,7 @@ pub(crate) async fn update(
     definition: &Definition,
     schema: &Schema,
 ) -> Result<(), DbError> {
-    let sql = match conn.dialect() {
-        Dialect::Sqlite => "SELECT last_seq FROM stream_head WHERE stream = $1",
-        Dialect::Postgres => "SELECT last_seq FROM stream_head WHERE stream = $1 FOR UPDATE",
-    };
-    let row = conn.query_opt(sql, &[stream.number.into()]).await?.unwrap_or_default();
-    let [last_seq] = cells(row)?;
-    let last_seq = last_seq.int()?;
+    let last_seq = lock_head(conn, stream.number).await?.unwrap_or(0);
     let wanted: Vec<_> = schema
         .declared()
         .iter()
@@ -191,8 +197,9 @@ pub(crate) async fn update(
     conn.execute(sql, &[version.into(), stream.number.into()]).await
 }
 
-/// Takes a stream away. Its ids go later, in steps; its number never comes back.
+/// Takes a stream away, under the lock of its head. Its ids go later, in steps; its number never comes back.
 pub(crate) async fn delete(conn: &mut Conn, number: i64) -> Result<(), DbError> {
+    lock_head(conn, number).await?;
     for sql in [
         "DELETE FROM stream_head WHERE stream = $1",
         "DELETE FROM stream_column WHERE stream = $1",

@@ -2,12 +2,16 @@
 
 use std::time::Duration;
 
+use forebay_db::log::append::kind_of;
+use forebay_db::log::column_value;
 use forebay_db::log::read::{Page, cells, page};
 use forebay_db::{Conn, Db, DbError, Lane, Order};
 use forebay_model::field::FieldPath;
 use forebay_model::schema::{MAX_INDEXED_BYTES, ScalarType, exact_in_double, integral};
 use forebay_model::stream::ColumnState;
 use serde_json::Value as Json;
+
+use crate::sql::stream::lock_head;
 
 /// Records of one step: well under 10 ms of the writer.
 const STEP: i64 = 200;
@@ -33,12 +37,19 @@ pub(crate) async fn run(db: &Db) {
 
 /// Fills some records of the first column that waits, newest first; false when none waits.
 async fn step(conn: &mut Conn) -> Result<bool, DbError> {
-    let sql = "SELECT stream, number, path, scalar, fill_to FROM stream_column \
+    let sql = "SELECT stream, number FROM stream_column \
                WHERE state = 'filling' ORDER BY stream, number LIMIT 1";
     let Some(row) = conn.query_opt(sql, &[]).await? else { return Ok(false) };
-    let [stream, number, path, scalar, fill_to] = cells(row)?;
-    let (stream, number, fill_to) = (stream.int()?, number.int()?, fill_to.int()?);
-    let (path, scalar) = (path.text()?, scalar.text()?);
+    let [stream, number] = cells(row)?;
+    let (stream, number) = (stream.int()?, number.int()?);
+    // Under the lock the column stays what it is, and no other process fills it too.
+    lock_head(conn, stream).await?;
+    let sql = "SELECT path, scalar, fill_to FROM stream_column \
+               WHERE stream = $1 AND number = $2 AND state = 'filling'";
+    let row = conn.query_opt(sql, &[stream.into(), number.into()]).await?;
+    let Some(row) = row else { return Ok(true) };
+    let [path, scalar, fill_to] = cells(row)?;
+    let (path, scalar, fill_to) = (path.text()?, scalar.text()?, fill_to.int()?);
     let broken = || DbError::Internal(format!("column {path} {scalar}"));
     let field = FieldPath::parse(&path).map_err(|_| broken())?;
     let scalar = ScalarType::from_name(&scalar).ok_or_else(broken)?;
@@ -49,16 +60,16 @@ async fn step(conn: &mut Conn) -> Result<bool, DbError> {
         limit: STEP,
     };
     let records = page(conn, stream, wanted).await?;
-    let fill = conn.dialect().fill_column(stream, number);
+    let mut filled = Vec::with_capacity(records.len());
     for record in &records {
         let data: Json = serde_json::from_str(&record.data)
             .map_err(|e| DbError::Internal(format!("record {}: {e}", record.seq)))?;
         if !holds(&field, scalar, &data) {
             return partial(conn, stream, number).await;
         }
-        let value = forebay_db::log::column_value(&field, scalar, &data);
-        conn.execute(&fill, &[value, record.seq.into()]).await?;
+        filled.push(vec![column_value(&field, scalar, &data), record.seq.into()]);
     }
+    conn.fill_column(stream, (number, kind_of(scalar)), filled).await?;
     let left = records.last().map_or(0, |last| last.seq - 1);
     let state = if left == 0 { ColumnState::Ready } else { ColumnState::Filling };
     conn.execute(

@@ -24,6 +24,7 @@ pub(crate) const DECODERS: &[(&str, &str)] = &[
     ("crates/process/src/decode/csv.rs", "csv"),
     ("crates/process/src/decode/json.rs", "json_body"),
     ("crates/process/src/decode/json.rs", "ndjson"),
+    ("crates/process/src/decode/quotes.rs", "csv"),
     ("crates/process/src/prepare.rs", "record"),
     ("crates/store/src/query/fields.rs", "query"),
     ("crates/store/src/query/position.rs", "cursor"),
