@@ -182,7 +182,8 @@ fn lock(database: &DbSettings) -> Result<Option<File>, Failure> {
     Ok(Some(file))
 }
 
-fn unusable(error: DbError) -> Failure {
+/// Why a database cannot be opened, with the exit status of it.
+pub(crate) fn unusable(error: DbError) -> Failure {
     match error {
         DbError::Newer { .. } => Failure::Newer(error.to_string()),
         error => Failure::Engine(error.to_string()),
@@ -205,7 +206,8 @@ fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::
     std::fs::rename(draft, data_dir.join("run.json"))
 }
 
-fn not_opened(error: OpenError) -> Failure {
+/// Why the accounts cannot be opened, with the exit status of it.
+pub(crate) fn not_opened(error: OpenError) -> Failure {
     match error {
         OpenError::Configuration(what) => Failure::Configuration(what),
         OpenError::Other(error) => other(&error),

@@ -188,7 +188,7 @@ pub(crate) async fn register(
 }
 
 /// The account of somebody new.
-pub(super) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
+pub(crate) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
     Account {
         id: uuid::Uuid::now_v7().to_string(),
         person: true,
@@ -201,7 +201,7 @@ pub(super) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> A
 }
 
 /// What somebody new signs in with.
-pub(super) fn person(account: &str, address: &str, password: Hashed) -> Person {
+pub(crate) fn person(account: &str, address: &str, password: Hashed) -> Person {
     Person {
         account: account.to_owned(),
         email: address.to_owned(),

@@ -94,9 +94,7 @@ pub(crate) async fn create(
             }
             account.roles.sort();
             if !person::insert(conn, &person).await? {
-                let message = "the address has an account already";
-                let field = FieldError::new("/email", "taken", message);
-                return Ok(Err(Error::new(Code::Conflict, message).field(field)));
+                return Ok(Err(taken()));
             }
             account::put(conn, &account).await?;
             Ok(Ok((account, person)))
@@ -191,6 +189,12 @@ pub(crate) async fn patch(
     Ok(shown(StatusCode::OK, &account, &person))
 }
 
+/// The answer to an address that somebody has.
+pub(crate) fn taken() -> Error {
+    let message = "the address has an account already";
+    Error::new(Code::Conflict, message).field(FieldError::new("/email", "taken", message))
+}
+
 /// Gives somebody another password; all that the one before has opened ends.
 pub(crate) async fn reset(
     conn: &mut Conn,
@@ -274,7 +278,7 @@ fn shown(status: StatusCode, account: &Account, person: &Person) -> Response {
 }
 
 /// As it is shown.
-pub(super) fn describe(account: &Account, person: &Person) -> Value {
+pub(crate) fn describe(account: &Account, person: &Person) -> Value {
     json!({
         "id": account.id,
         "email": person.email,

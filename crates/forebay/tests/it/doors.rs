@@ -66,6 +66,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
 pub(crate) const OPEN: &[(&str, &str)] = &[
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/password/reset"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/invitations/accept"),

@@ -101,7 +101,15 @@ impl Server {
 
     /// Starts a process on a database: the embedded one, or the one of this URL.
     pub(crate) fn start_on(database: Option<String>, environment: &[(&str, &str)]) -> Server {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), database, environment)
+    }
+
+    /// Starts a process in a folder where something may be already.
+    pub(crate) fn start_in(
+        data: TempDir,
+        database: Option<String>,
+        environment: &[(&str, &str)],
+    ) -> Server {
         let (child, address, admin, log) = spawn(&data, database.as_deref(), environment);
         Server { child, data, database, address, admin, client: client(), log }
     }
