@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::people::{ADMIN, PASSWORD, code, said};
@@ -149,6 +150,11 @@ mod scenario {
         let due = said(&s.login(bob, other).await.expect(200), "mfa_token");
         for wrong in ["", "fbp_", "x", &reset[..reset.len() - 2], &due, &token] {
             s.post_bare(path, body(wrong, PASSWORD)).await.problem(401, "invalid_credentials");
+        }
+        // Whatever looks at links before people do uses nothing up.
+        for method in [Method::GET, Method::HEAD] {
+            let looked = s.bare(method, &format!("{path}?token={reset}"));
+            assert_eq!(looked.send().await.unwrap().status(), 401);
         }
         let weak = s.post_bare(path, body(&reset, "short")).await;
         assert_eq!(weak.problem(400, "validation_failed")["errors"][0]["path"], "/password");
