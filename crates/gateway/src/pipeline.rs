@@ -11,6 +11,7 @@ use axum::middleware::Next;
 use axum::response::Response;
 use forebay_contract::{OPEN_DOORS, Shown};
 use forebay_http::Who;
+use forebay_http::origin::RequestId;
 use forebay_http::principal::Peer;
 use forebay_model::principal::{METRICS_READ, Principal};
 use forebay_model::{Code, Error};
@@ -39,9 +40,10 @@ pub(crate) async fn note_route(request: Request, next: Next) -> Response {
 
 impl Gateway {
     /// Answers one request; this never fails.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    pub(crate) async fn answer(&self, mut request: Request) -> Response {
         let started = Instant::now();
         let id = request_id(request.headers());
+        request.extensions_mut().insert(RequestId(id.clone()));
         let method = request.method().clone();
         let limit = self.inner.config.request_timeout;
         let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
