@@ -22,6 +22,7 @@ mod sql;
 mod tasks;
 mod throttle;
 mod token;
+mod view_as;
 
 use std::sync::{Arc, Mutex};
 

@@ -1,6 +1,7 @@
 //! Who asks, and what they may do: permissions are `resource:action` on a scope.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 
@@ -191,6 +192,8 @@ pub struct Principal {
     pub session_id: Option<String>,
     /// A filter that narrows what it sees of any stream: its key's.
     pub filter: Option<String>,
+    /// Who really asks, where somebody sees what this one sees.
+    pub viewer: Option<Arc<Principal>>,
     /// When a person last showed a password or second factor; what sensitive changes ask for.
     pub proven_at: Option<crate::time::Timestamp>,
 }

@@ -6,6 +6,7 @@ both! {
     changes_and_refusals_are_written_down
     the_audit_is_read_by_few_and_written_by_nobody
     what_was_done_before_a_crash_is_written_down
+    an_administrator_sees_what_somebody_sees
 }
 
 mod scenario {
@@ -150,6 +151,71 @@ mod scenario {
         assert_eq!(all["items"][0]["name"], "_audit");
         let few = s.get_by(&viewer, "/v1/streams", &[("system", "true")]).await.expect(200);
         assert_eq!(few["items"], json!([]));
+    }
+
+    pub(super) async fn an_administrator_sees_what_somebody_sees(engine: Engine) {
+        let s = Server::start(engine).await;
+        let mut ruled = orders();
+        ruled["access"] = json!({"read": "data.owner == auth.email"});
+        s.put("/v1/streams/orders", ruled).await.expect(201);
+        let (eva, bob) = ("eva@example.com", "bob@example.com");
+        let records = json!([{"owner": eva, "n": 1}, {"owner": bob, "n": 2}]);
+        s.post("/v1/streams/orders/records", records).await.expect(200);
+        let eva = s.user(eva, &["viewer"]).await["id"].as_str().unwrap().to_owned();
+        s.user(bob, &["editor"]).await;
+        let bob = s.token_of(bob).await;
+        let path = "/v1/streams/orders/records";
+        let view = |method: Method, path: &str, id: &str| {
+            s.request(method, path).header("x-forebay-view-as", id)
+        };
+        let seen = answer(view(Method::GET, path, &eva)).await.expect(200);
+        assert_eq!(seen["items"][0]["data"]["n"], 1);
+        assert_eq!(seen["items"].as_array().unwrap().len(), 1);
+        let counted = view(Method::POST, "/v1/streams/orders/aggregate", &eva);
+        let counted = counted.json(&json!({"metrics": {"n": "count()"}}));
+        assert_eq!(answer(counted).await.expect(200)["groups"][0]["values"]["n"], 1);
+        let me = answer(view(Method::GET, "/v1/me", &eva)).await.expect(200);
+        assert_eq!((&me["email"], &me["roles"]), (&json!("eva@example.com"), &json!(["viewer"])));
+        answer(view(Method::GET, "/v1/audit", &eva)).await.problem(403, "forbidden");
+
+        // Nothing is changed in another's name, and nobody else looks through other eyes.
+        let write = view(Method::POST, path, &eva).json(&json!({"owner": "x"}));
+        answer(write).await.problem(403, "forbidden");
+        let rename = view(Method::PATCH, "/v1/me", &eva).json(&json!({"name": "x"}));
+        answer(rename).await.problem(403, "forbidden");
+        answer(view(Method::GET, path, "nobody")).await.problem(404, "not_found");
+        answer(view(Method::GET, path, "")).await.problem(404, "not_found");
+        let twice = view(Method::GET, path, &eva).header("x-forebay-view-as", "b");
+        answer(twice).await.problem(400, "bad_request");
+        let by_bob = s.request_by(&bob, Method::GET, path).header("x-forebay-view-as", &eva);
+        answer(by_bob).await.problem(403, "forbidden");
+        let watching = json!({"permissions": ["access:view_as", "records:read", "streams:read"]});
+        s.put("/v1/roles/watcher", watching).await.expect(201);
+        let (_, watcher) = s.program(&["watcher"]).await;
+        let of =
+            |id: &str| s.request_by(&watcher, Method::GET, path).header("x-forebay-view-as", id);
+        answer(of(&eva)).await.expect(200);
+        let (boss, _) = s.program(&["admin"]).await;
+        answer(of(&boss)).await.problem(403, "forbidden");
+
+        let told = events(&s, "view_as", 8).await;
+        assert_eq!(told[0]["actor"]["id"], "key:admin");
+        assert_eq!(told[0]["target"], json!({"kind": "account", "id": eva}));
+        assert_eq!(told[0]["details"], json!({"method": "GET", "path": path}));
+        assert_eq!(told.iter().filter(|e| e["outcome"] == "failure").count(), 3);
+
+        // A view that goes on ends with the right to it.
+        let url = format!("{}?after=0", path.replace("records", "subscribe"));
+        let stream = s.request_by(&watcher, Method::GET, &url).header("x-forebay-view-as", &eva);
+        let mut stream = stream.send().await.unwrap();
+        assert_eq!(stream.status(), 200);
+        s.delete("/v1/roles/watcher").await.expect(204);
+        let mut text = String::new();
+        while let Some(piece) = stream.chunk().await.unwrap() {
+            text.push_str(std::str::from_utf8(&piece).unwrap());
+        }
+        assert!(text.contains("\"n\":1") && !text.contains("\"n\":2"), "{text}");
+        assert!(text.contains("access_changed"), "{text}");
     }
 
     pub(super) async fn what_was_done_before_a_crash_is_written_down(engine: Engine) {
