@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use forebay_contract::{Identity, Shown};
+use forebay_contract::{Identity, Seen, Shown};
 use forebay_db::{Db, DbError, Look};
 use forebay_model::Result;
-use forebay_model::principal::Principal;
+use forebay_model::principal::{Principal, VIEW_AS};
 use forebay_model::time::{SharedClock, Timestamp};
 use ipnet::IpNet;
 use tokio::sync::watch;
@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use crate::session::{IDLE, Secrets};
 use crate::sql::{api_key, head, session};
 use crate::token::keyring::Keyring;
-use crate::{directory, key, token};
+use crate::{directory, key, token, view_as};
 
 /// Principals, and keys that are nobody's, that are remembered; beyond it all are looked up anew.
 const MOST: usize = 10_000;
@@ -356,7 +356,20 @@ impl Identity for Directory {
         Ok(Some(known.principal))
     }
 
+    async fn view_as(&self, who: &Arc<Principal>, seen: Seen<'_>) -> Result<Arc<Principal>> {
+        view_as::begin(&self.db, who, seen, self.clock.now()).await
+    }
+
     async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>> {
+        if let (Some(viewer), Some(account)) = (&principal.viewer, &principal.user_id) {
+            let viewer = Box::pin(self.current(viewer)).await?;
+            let Some(viewer) = viewer.filter(|who| who.may(VIEW_AS, "*")) else { return Ok(None) };
+            let again = async {
+                let mut conn = self.db.reader(Look::Point).await?;
+                view_as::again(&mut conn, &viewer, account).await
+            };
+            return Ok(within(again).await?.map(Arc::new));
+        }
         if principal.id == self.bootstrap.id {
             return Ok(Some(self.bootstrap.clone()));
         }

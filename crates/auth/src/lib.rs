@@ -2,6 +2,7 @@
 
 mod answer;
 pub mod api;
+mod audit;
 mod challenge;
 pub mod config;
 mod controllers;
@@ -22,6 +23,7 @@ mod sql;
 mod tasks;
 mod throttle;
 mod token;
+mod view_as;
 
 use std::sync::{Arc, Mutex};
 
@@ -66,6 +68,7 @@ struct Inner {
     dearest: Mutex<Scheme>,
     throttle: Throttle,
     slowed: tokio::sync::Semaphore,
+    refusals: audit::Refusals,
     /// Who writes tokens, and whom they are for.
     issuer: String,
     keyring: Arc<Keyring>,
@@ -80,7 +83,7 @@ impl Auth {
 
     /// Its HTTP door.
     pub fn router(&self) -> Router {
-        controllers::router().with_state(self.clone())
+        controllers::router(self).with_state(self.clone())
     }
 
     /// Its background loops; they run until they are dropped.

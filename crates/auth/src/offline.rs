@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use forebay_db::{Conn, Db, Lane, Look};
+use forebay_db::{Conn, Db, Lane, Look, outbox};
+use forebay_model::audit::{Actor, Event};
 use forebay_model::time::{SharedClock, Timestamp};
 use forebay_model::{Code, Error, FieldError, Result};
 use futures_util::future::BoxFuture;
@@ -74,7 +75,9 @@ impl Offline {
         let password = self.hash(new.password, &owner)?;
         let account = invitations::new_account(name, new.roles.to_vec(), self.clock.now());
         let person = invitations::person(&account.id, new.email, password);
-        self.change(move |conn| {
+        let mut event = event("user.create", &account.id);
+        event.details.insert("roles".to_owned(), account.roles.clone().into());
+        self.change(event, move |conn| {
             Box::pin(async move {
                 if let Some(error) = unknown_role(conn, &account.roles).await? {
                     return Ok(Err(error));
@@ -110,7 +113,9 @@ impl Offline {
     /// Lets somebody in, or no longer: then their sessions end.
     pub async fn enable(&self, email: &str, enabled: bool) -> Result<Value> {
         let key = email::key(email);
-        self.change(move |conn| {
+        let mut event = event("user.update", &self.known(email).await?.0.id);
+        event.details.insert("enabled".to_owned(), enabled.into());
+        self.change(event, move |conn| {
             Box::pin(async move {
                 let (mut account, person) = match known(conn, &key).await? {
                     Ok(known) => known,
@@ -138,7 +143,7 @@ impl Offline {
         let second_factor = person.totp.is_some();
         let owner = Owner { email: &person.email, name: &account.name, second_factor };
         let password = self.hash(password, &owner)?;
-        self.change(move |conn| {
+        self.change(event("password.reset", &account.id), move |conn| {
             Box::pin(async move {
                 users::reset(conn, &account.id, &password).await?;
                 Ok(Ok(()))
@@ -154,13 +159,16 @@ impl Offline {
             return Err(Error::new(Code::Conflict, "the account is disabled"));
         }
         let hash = reset::hash_of(&person);
-        Ok(RESET.write(self.secrets.reset(), &account.id, &hash, self.clock.now()))
+        let token = RESET.write(self.secrets.reset(), &account.id, &hash, self.clock.now());
+        let event = event("password.reset_link", &account.id);
+        self.change(event, |_| Box::pin(async { Ok(Ok(())) })).await?;
+        Ok(token)
     }
 
     /// Takes somebody's second factor away, for whoever has lost the phone and the paper.
     pub async fn remove_second_factor(&self, email: &str) -> Result<()> {
         let (account, _) = self.known(email).await?;
-        self.change(move |conn| {
+        self.change(event("totp.remove", &account.id), move |conn| {
             Box::pin(async move {
                 person::remove_totp(conn, &account.id).await?;
                 recovery_code::replace(conn, &account.id, Vec::new()).await?;
@@ -177,7 +185,7 @@ impl Offline {
         let names = [&person.email_key, &account.id].map(|name| self.throttle.unlocked_name(name));
         let now = self.clock.now();
         let over = Timestamp::from_micros(now.micros() - UNLOCKED);
-        self.change(move |conn| {
+        self.change(event("user.unlock", &account.id), move |conn| {
             Box::pin(async move {
                 for name in names {
                     setting::unlock(conn, &name, now, over).await?;
@@ -201,17 +209,19 @@ impl Offline {
         known(&mut conn, &email::key(email)).await?
     }
 
-    /// As a server changes identity: one after the other, heard everywhere.
-    async fn change<T, F>(&self, work: F) -> Result<T>
+    /// As a server changes identity: one after the other, heard everywhere, and written down.
+    async fn change<T, F>(&self, event: Event, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Done<T>> + Send + 'static,
     {
+        let now = self.clock.now();
         let run = self.db.writer().run(Lane::Interactive, move |conn| {
             Box::pin(async move {
                 head::lock(conn).await?;
                 let done = work(conn).await?;
                 if done.is_ok() {
+                    outbox::note(conn, &event, now).await?;
                     head::bump(conn).await?;
                 }
                 Ok(done)
@@ -219,6 +229,13 @@ impl Offline {
         });
         run.await?
     }
+}
+
+/// Done by whoever holds the database, whose name is not known here.
+fn event(action: &'static str, account: &str) -> Event {
+    let actor = Actor { id: "system:command-line".to_owned(), ..Actor::default() };
+    let target = Some(("account", account.to_owned()));
+    Event { action, actor: Some(actor), target, ..Event::default() }
 }
 
 async fn known(conn: &mut Conn, key: &str) -> Done<(Account, Person)> {

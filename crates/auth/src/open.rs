@@ -7,6 +7,7 @@ use forebay_http::cursor::Signer;
 use forebay_model::Error;
 use forebay_model::time::{SharedClock, Timestamp};
 
+use crate::audit::Refusals;
 use crate::config::AuthConfig;
 use crate::identity::{Directory, Means};
 use crate::password::pool::Pool;
@@ -94,6 +95,7 @@ impl Auth {
             dearest: Mutex::new(config.scheme),
             throttle: Throttle::new(&master),
             slowed: tokio::sync::Semaphore::new(crate::SLOWED),
+            refusals: Refusals::new(),
             issuer,
             keyring,
             secrets,

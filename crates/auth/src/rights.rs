@@ -14,7 +14,17 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
     ("admin", &["*:*"]),
     ("editor", &["streams:read", "records:read", "records:write"]),
     ("ingest", &["records:write"]),
-    ("operator", &["streams:*", "records:*", "access:bypass", "metrics:read"]),
+    (
+        "operator",
+        &[
+            "streams:*",
+            "records:*",
+            "streams:read@stream/_*",
+            "records:read@stream/_*",
+            "access:bypass",
+            "metrics:read",
+        ],
+    ),
     ("viewer", &["streams:read", "records:read"]),
 ];
 

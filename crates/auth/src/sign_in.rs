@@ -18,7 +18,7 @@ use crate::session::{self, ABSOLUTE, Session};
 use crate::sql::person::{Hashed, Person};
 use crate::sql::{account, person, recovery_code, session as sessions};
 use crate::throttle::Pass;
-use crate::{Auth, directory, email};
+use crate::{Auth, audit, directory, email};
 
 /// How long a try at a name waits that all the world tries.
 const SLOW: Duration = Duration::from_secs(1);
@@ -133,6 +133,9 @@ impl Auth {
         let mut conn = self.inner.db.reader(Look::Point).await?;
         let found = person::by_email(&mut conn, &email::key(email)).await?;
         drop(conn);
+        if let Some(person) = &found {
+            audit::target(&person.account);
+        }
         self.prove_person(found, "/password", password).await
     }
 
@@ -183,6 +186,8 @@ impl Auth {
     /// at the same time has ended them before, or ends this one too.
     pub(crate) async fn open_session(&self, opening: Opening) -> Result<Begun> {
         let moves = !matches!(opening.ends, Ends::None);
+        audit::account(&opening.session.account);
+        audit::detail("second_factor", opening.session.second_factor);
         let begun = self.locked(moves, |conn| Box::pin(open(conn, opening)));
         begun.await
     }

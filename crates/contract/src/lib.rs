@@ -32,6 +32,11 @@ pub trait Identity: Send + Sync {
     /// The principal as it is now; `None` when it may not ask any more. Cheap when nothing changed.
     async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>>;
 
+    /// Somebody else as `who` sees what they see: what they may read, and nothing else. It is written
+    /// down. An account that is not there is `not_found`; one that may do what `who` may not is
+    /// `forbidden`.
+    async fn view_as(&self, who: &Arc<Principal>, seen: Seen<'_>) -> Result<Arc<Principal>>;
+
     /// Moves whenever something changed about anybody: who holds on to a principal asks
     /// [`Identity::current`] then.
     fn changes(&self) -> watch::Receiver<u64>;
@@ -44,6 +49,19 @@ pub struct Shown<'s> {
     pub secret: &'s str,
     /// Whether it came as the browser's session cookie.
     pub cookie: bool,
+    /// Where the caller is.
+    pub address: IpAddr,
+}
+
+/// Whose view is asked for, and by which request.
+#[derive(Debug, Clone, Copy)]
+pub struct Seen<'s> {
+    /// The account.
+    pub account: &'s str,
+    /// The request's method and path.
+    pub request: (&'s str, &'s str),
+    /// The request's id.
+    pub request_id: &'s str,
     /// Where the caller is.
     pub address: IpAddr,
 }

@@ -7,6 +7,7 @@ pub mod error;
 pub mod heads;
 pub mod log;
 mod migrate;
+pub mod outbox;
 pub mod postgres;
 mod sqlite;
 pub mod value;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_identity.sql"),
     include_str!("migrations/0004_idempotency.sql"),
     include_str!("migrations/0005_people.sql"),
+    include_str!("migrations/0006_outbox.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

@@ -79,6 +79,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
             stopping: stopping.clone(),
         },
     );
+    store.prepare().await.map_err(|e| other(&e))?;
     let deps = forebay_process::Deps { db: db.clone(), catalog, clock };
     let process = Process::open(settings.process, deps);
     let description = openapi::document().map_err(|e| other(&e))?;

@@ -9,8 +9,9 @@ use axum::body::Body;
 use axum::extract::{MatchedPath, Request};
 use axum::middleware::Next;
 use axum::response::Response;
-use forebay_contract::{OPEN_DOORS, Shown};
+use forebay_contract::{OPEN_DOORS, Seen, Shown};
 use forebay_http::Who;
+use forebay_http::origin::RequestId;
 use forebay_http::principal::Peer;
 use forebay_model::principal::{METRICS_READ, Principal};
 use forebay_model::{Code, Error};
@@ -22,6 +23,7 @@ use tower::ServiceExt;
 use crate::{Gateway, answer, credential, readiness};
 
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+static VIEW_AS: HeaderName = HeaderName::from_static("x-forebay-view-as");
 const MAX_ID_BYTES: usize = 128;
 
 /// The route that was taken, left in the answer for the metrics.
@@ -39,9 +41,10 @@ pub(crate) async fn note_route(request: Request, next: Next) -> Response {
 
 impl Gateway {
     /// Answers one request; this never fails.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    pub(crate) async fn answer(&self, mut request: Request) -> Response {
         let started = Instant::now();
         let id = request_id(request.headers());
+        request.extensions_mut().insert(RequestId(id.clone()));
         let method = request.method().clone();
         let limit = self.inner.config.request_timeout;
         let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
@@ -75,6 +78,11 @@ impl Gateway {
         }
         let peer = request.extensions().get::<Peer>().copied();
         let who = self.who(peer, request.method(), request.headers()).await?;
+        let seen = seen(&request)?;
+        let who = match seen {
+            Some(seen) => self.inner.identity.view_as(&who, seen).await?,
+            None => who,
+        };
         if request.uri().path() == "/metrics" && reading {
             who.require(METRICS_READ)?;
             return Ok(text("text/plain; version=0.0.4", self.inner.status.metrics()));
@@ -147,6 +155,31 @@ impl Gateway {
         }
         response
     }
+}
+
+/// Whose view an administrator asks for. It changes nothing.
+fn seen(request: &Request) -> Result<Option<Seen<'_>>, Error> {
+    let mut asked = request.headers().get_all(&VIEW_AS).iter();
+    let Some(account) = asked.next() else { return Ok(None) };
+    let account = account.to_str().ok().filter(|_| asked.next().is_none());
+    let account = account.ok_or_else(|| {
+        Error::new(Code::BadRequest, "`X-Forebay-View-As` is the id of one account")
+    })?;
+    let path = request.uri().path();
+    let reads = matches!(*request.method(), Method::GET | Method::HEAD)
+        || request.method() == Method::POST && path.ends_with("/aggregate");
+    if !reads {
+        let detail = "whoever sees as somebody else changes nothing";
+        return Err(Error::new(Code::Forbidden, detail));
+    }
+    let extensions = request.extensions();
+    let (Some(Peer(address)), Some(RequestId(request_id))) =
+        (extensions.get::<Peer>(), extensions.get::<RequestId>())
+    else {
+        return Err(Error::internal("the request came past the gateway"));
+    };
+    let request = (request.method().as_str(), path);
+    Ok(Some(Seen { account, request, request_id, address: *address }))
 }
 
 fn text(kind: &'static str, body: String) -> Response {

@@ -4,10 +4,12 @@ pub mod api;
 pub mod body;
 pub mod browser;
 pub mod cursor;
+pub mod origin;
 pub mod principal;
 pub mod problem;
 pub mod query;
 pub mod reply;
 
+pub use origin::{Caller, Origin};
 pub use principal::Who;
 pub use problem::{Answer, Problem};

@@ -1,6 +1,7 @@
 //! Who asks, and what they may do: permissions are `resource:action` on a scope.
 
 use std::fmt;
+use std::sync::Arc;
 
 use crate::error::{Code, Error, Result};
 
@@ -33,7 +34,14 @@ impl Permission {
         let same = |held: &str, asked: &str| held == "*" || held == asked;
         same(&self.resource, &other.resource)
             && same(&self.action, &other.action)
-            && scope_includes(&self.scope, &other.scope)
+            && self.reaches(&other.scope)
+    }
+
+    /// Whether it holds all of a scope. The system's own streams are in no wider scope than their
+    /// own, unless it is that of somebody who may do anything.
+    fn reaches(&self, scope: &str) -> bool {
+        let own = !is_system(scope) || is_system(&self.scope);
+        scope_includes(&self.scope, scope) && (own || self.resource == "*" && self.scope == "*")
     }
 
     /// What two permissions have in common, where they have something.
@@ -44,9 +52,9 @@ impl Permission {
                 (a, b) => (a == b).then_some(a),
             }
         }
-        let scope = if scope_includes(&self.scope, &other.scope) {
+        let scope = if self.reaches(&other.scope) {
             &other.scope
-        } else if scope_includes(&other.scope, &self.scope) {
+        } else if other.reaches(&self.scope) {
             &self.scope
         } else {
             return None;
@@ -70,10 +78,18 @@ impl Permission {
 
     fn covers(&self, right: Right, scope: &str) -> bool {
         let same = |held: &str, asked: &str| held == "*" || held == asked;
-        same(&self.resource, right.0)
-            && same(&self.action, right.1)
-            && scope_includes(&self.scope, scope)
+        same(&self.resource, right.0) && same(&self.action, right.1) && self.reaches(scope)
     }
+}
+
+/// Whether a scope is one of the system's own streams.
+fn is_system(scope: &str) -> bool {
+    scope.strip_prefix("stream/").is_some_and(is_system_stream)
+}
+
+/// Whether a stream is the system's own: nobody else makes, changes or writes it.
+pub fn is_system_stream(name: &str) -> bool {
+    name.starts_with('_')
 }
 
 /// Whether a scope holds all that another does; one that ends in `*` holds what begins so.
@@ -131,6 +147,8 @@ pub const USERS_WRITE: Right = Right("users", "write");
 pub const KEYS_READ: Right = Right("keys", "read");
 /// Make and revoke keys.
 pub const KEYS_WRITE: Right = Right("keys", "write");
+/// See what somebody else sees.
+pub const VIEW_AS: Right = Right("access", "view_as");
 /// Read the process's own metrics on the public listener.
 pub const METRICS_READ: Right = Right("metrics", "read");
 
@@ -150,6 +168,7 @@ pub const RIGHTS: &[Right] = &[
     KEYS_READ,
     KEYS_WRITE,
     METRICS_READ,
+    VIEW_AS,
 ];
 
 /// Who asks. It comes from the authenticated context only, never from a body.
@@ -173,6 +192,8 @@ pub struct Principal {
     pub session_id: Option<String>,
     /// A filter that narrows what it sees of any stream: its key's.
     pub filter: Option<String>,
+    /// Who really asks, where somebody sees what this one sees.
+    pub viewer: Option<Arc<Principal>>,
     /// When a person last showed a password or second factor; what sensitive changes ask for.
     pub proven_at: Option<crate::time::Timestamp>,
 }
@@ -195,9 +216,10 @@ impl Principal {
         self.permissions.iter().any(|p| p.covers(right, scope))
     }
 
-    /// Whether it holds a right on a stream.
+    /// Whether it holds a right on a stream. The system's own are written by nobody.
     pub fn may_on_stream(&self, right: Right, stream: &str) -> bool {
-        self.may(right, &format!("stream/{stream}"))
+        let written = right == STREAMS_WRITE || right == RECORDS_WRITE;
+        !(written && is_system_stream(stream)) && self.may(right, &format!("stream/{stream}"))
     }
 
     /// Whether it holds all of a permission, so that it may hand it on.
@@ -209,6 +231,10 @@ impl Principal {
     pub fn require_on_stream(&self, right: Right, stream: &str) -> Result<()> {
         if self.may_on_stream(right, stream) {
             return Ok(());
+        }
+        if is_system_stream(stream) && self.may(right, &format!("stream/{stream}")) {
+            let detail = format!("the stream `{stream}` is written by the system alone");
+            return Err(Error::new(Code::Forbidden, detail));
         }
         Err(missing(right, &format!("stream/{stream}")))
     }
@@ -247,6 +273,26 @@ mod tests {
         assert!(p.may_on_stream(RECORDS_READ, "anything"));
         assert!(p.require(RECORDS_READ).is_err());
         assert!(holding(&["*:*"]).require(METRICS_READ).is_ok());
+    }
+
+    #[test]
+    fn the_system_s_streams_are_in_no_wider_scope() {
+        let audit = |p: &Principal| p.may_on_stream(RECORDS_READ, "_audit");
+        for some in ["records:read", "*:*@stream/*", "records:read@stream/*", "records:*@*"] {
+            assert!(!audit(&holding(&[some])), "{some}");
+        }
+        for all in ["*:*", "*:read", "records:read@stream/_audit", "records:read@stream/_*"] {
+            assert!(audit(&holding(&[all])), "{all}");
+            assert!(!holding(&[all]).may_on_stream(RECORDS_WRITE, "_audit"), "{all}");
+        }
+        let read = |text: &str| Permission::parse(text).unwrap();
+        let met = |a: &str, b: &str| read(a).meet(&read(b)).map(|met| met.to_string());
+        // A key gives no more than its owner has, whichever of the two names the stream.
+        assert_eq!(met("records:read@stream/_audit", "records:read@*"), None);
+        assert_eq!(met("records:read@*", "records:read@stream/_audit"), None);
+        let named = Some("records:read@stream/_audit".to_owned());
+        assert_eq!(met("records:read@stream/_audit", "*:*"), named);
+        assert!(!read("records:*").includes(&read("records:read@stream/_audit")));
     }
 
     #[test]

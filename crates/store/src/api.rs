@@ -16,6 +16,7 @@ use crate::controllers::{aggregate, export, records, socket, streams, subscribe}
         streams::delete,
         records::list,
         records::show,
+        records::audit,
         export::export,
         aggregate::create,
         subscribe::subscribe,

@@ -11,6 +11,7 @@ mod follow;
 pub mod fuzz;
 mod query;
 mod sql;
+mod system;
 mod tasks;
 
 use std::sync::Arc;
@@ -101,6 +102,7 @@ impl Store {
         tokio::join!(
             tasks::access::run(&self.inner),
             tasks::fill::run(&self.inner.db),
+            tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)
         );
     }

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::{Done, may_grant, read_limit, read_name};
 use crate::sql::account::{self, Account};
 use crate::sql::{role, session};
-use crate::{Auth, directory, rights};
+use crate::{Auth, audit, directory, rights};
 
 /// The most roles of an account.
 const MOST_ROLES: usize = 32;
@@ -54,6 +54,16 @@ impl Change {
             Some(_) => return Err(body::mismatch("state", "active or disabled")),
         };
         Ok(Change { name, roles: body::texts(members, "roles")?, enabled })
+    }
+
+    /// Says in the audit what is changed.
+    pub(super) fn note(&self) {
+        if let Some(roles) = &self.roles {
+            audit::detail("roles", roles.clone());
+        }
+        if let Some(enabled) = self.enabled {
+            audit::detail("enabled", enabled);
+        }
     }
 
     /// Changes what was found, if whoever asks may give its new roles. Somebody who is disabled

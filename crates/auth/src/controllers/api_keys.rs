@@ -17,7 +17,7 @@ use super::{Done, MAX_BYTES, may_grant, read_limit, read_name};
 use crate::directory::BOOTSTRAP;
 use crate::sql::account;
 use crate::sql::api_key::{self, ApiKey};
-use crate::{Auth, directory, key, rights};
+use crate::{Auth, audit, directory, key, rights};
 
 const DAY: i64 = 86_400_000_000;
 /// How long a key lives that does not say.
@@ -83,6 +83,9 @@ pub(crate) async fn create(
     let members = body::members(document, known)?;
     let new = read(&members, &who, auth.inner.clock.now())?;
     may_grant(&who, &new.permissions, "/permissions")?;
+    audit::target(&new.id);
+    audit::detail("owner", new.owner.clone());
+    audit::detail("permissions", rights::to_json(&new.permissions));
     let secret = key::generate("key")?;
     let hash = key::hash(&secret);
     let written = auth.change(move |conn| {

@@ -22,7 +22,7 @@ use crate::sign_in::{Caller, count};
 use crate::sql::account::Account;
 use crate::sql::invitation::{self, Invitation};
 use crate::sql::person::{Hashed, Person};
-use crate::{Auth, directory, email, key};
+use crate::{Auth, audit, directory, email, key};
 
 /// How long an invitation is good, in microseconds.
 const GOOD: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -64,6 +64,8 @@ pub(crate) async fn create(
         expires_at: Timestamp::from_micros(now.micros() + GOOD),
     };
     let (kept, hash) = (invitation.clone(), key::hash(&token));
+    audit::detail("email", invitation.email.clone());
+    audit::detail("roles", invitation.roles.clone());
     let written = auth.locked(false, move |conn| {
         Box::pin(async move {
             if let Err(error) = may_assign(conn, &who, &kept.roles).await? {
@@ -120,6 +122,8 @@ pub(crate) async fn accept(
     let password = auth.hash(rules::check("/password", &password, &owner)?).await?;
     let account = new_account(name, invited.roles, now);
     let session = caller.session(&account.id, false, now)?;
+    audit::account(&account.id);
+    audit::detail("roles", account.roles.clone());
     let person = person(&account.id, &invited.email, password);
     let begun = auth.change(move |conn| {
         Box::pin(async move {
@@ -186,6 +190,7 @@ pub(crate) async fn register(
     let password = auth.hash(password).await?;
     let account = new_account(name, Vec::new(), auth.inner.clock.now());
     let person = person(&account.id, &address, password);
+    audit::account(&account.id);
     let written = auth.locked(false, move |conn| {
         Box::pin(async move {
             if crate::sql::person::insert(conn, &person).await? {

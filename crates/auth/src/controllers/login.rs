@@ -19,7 +19,7 @@ use crate::session::{GRACE, Refresh};
 use crate::sign_in::{Begun, Caller, Ends, Opening, Second, count, wrong, wrong_code};
 use crate::sql::person::Person;
 use crate::sql::{person, session as sessions};
-use crate::{Auth, directory, factor};
+use crate::{Auth, audit, directory, factor};
 
 /// What seeds are sealed for.
 pub(super) const SEED: &str = "totp seed";
@@ -118,6 +118,7 @@ pub(crate) async fn second_factor(
     let caller = Caller::of(&auth, &head, peer, cookie)?;
     let address = auth.inner.throttle.address(peer.0, auth.inner.clock.now())?;
     let (person, hash) = challenged(&auth, &token).await?;
+    audit::target(&person.account);
     let now = auth.inner.clock.now();
     // A code on paper cannot be guessed; it stays good for whoever is pestered with wrong ones.
     let counted = method == "totp";
@@ -216,6 +217,8 @@ pub(crate) async fn refresh(
                 session = shown.session,
                 "a refresh token was used again: the session ends"
             );
+            audit::target(&shown.session);
+            audit::wrong("refresh_reused");
             auth.change(move |conn| Box::pin(end(conn, shown.session))).await?;
             Err(ended().into())
         }
@@ -271,6 +274,7 @@ fn ended() -> Error {
 pub(crate) async fn logout(State(auth): State<Auth>, Who(who): Who, params: Params) -> Answer {
     params.only(&[])?;
     let session = super::session_of(&who)?.to_owned();
+    audit::target(&session);
     auth.change(move |conn| Box::pin(end(conn, session))).await?;
     count("signed_out");
     Ok(without_cookie(&auth, StatusCode::NO_CONTENT.into_response()))

@@ -15,17 +15,18 @@ pub(crate) mod setup;
 pub(crate) mod users;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
-use forebay_db::{Conn, DbError, Lane};
+use forebay_db::{Conn, DbError, Lane, outbox};
 use forebay_http::query::{Params, bad};
 use forebay_model::principal::{Permission, Principal};
 use forebay_model::{Code, Error, FieldError};
 use futures_util::future::BoxFuture;
 
-use crate::Auth;
 use crate::sql::head;
+use crate::{Auth, audit};
 
-pub(crate) fn router() -> Router<Auth> {
+pub(crate) fn router(auth: &Auth) -> Router<Auth> {
     let role = get(roles::show).put(roles::put).delete(roles::delete);
     let account =
         get(service_accounts::show).patch(service_accounts::patch).delete(service_accounts::delete);
@@ -59,6 +60,7 @@ pub(crate) fn router() -> Router<Auth> {
         .route("/v1/api-keys", get(api_keys::list).post(api_keys::create))
         .route("/v1/api-keys/{id}", get(api_keys::show).delete(api_keys::delete))
         .route("/v1/api-keys/{id}/rotate", post(api_keys::rotate))
+        .route_layer(from_fn_with_state(auth.clone(), audit::watch))
 }
 
 /// The most bytes of a body here.
@@ -85,6 +87,8 @@ impl Auth {
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Done<T>> + Send + 'static,
     {
+        let (note, now) = (audit::current(moves), self.inner.clock.now());
+        let kept = note.clone();
         let run = self.inner.db.writer().run(Lane::Interactive, move |conn| {
             Box::pin(async move {
                 head::lock(conn).await?;
@@ -92,10 +96,15 @@ impl Auth {
                 if done.is_ok() && moves {
                     head::bump(conn).await?;
                 }
+                if done.is_ok()
+                    && let Some(event) = note.and_then(|note| note.success())
+                {
+                    outbox::note(conn, &event, now).await?;
+                }
                 Ok(done)
             })
         });
-        let done = run.await??;
+        let done = run.await.inspect_err(|_| kept.iter().for_each(|note| note.undo()))??;
         if moves {
             // Committed: whoever cannot hear it now hears it within the next moment.
             let _ = self.inner.directory.listen().await;

@@ -10,12 +10,12 @@ use forebay_model::{Code, Error};
 use http::StatusCode;
 
 use super::{Done, MAX_BYTES, users};
-use crate::Auth;
 use crate::challenge::RESET;
 use crate::password::rules::{self, Owner};
 use crate::sign_in::count;
 use crate::sql::account::{self, Account};
 use crate::sql::person::{self, Person};
+use crate::{Auth, audit};
 
 /// `POST /v1/auth/password/reset`: all sessions end; what is asked at a sign-in beside the password
 /// is asked still.
@@ -46,11 +46,13 @@ pub(crate) async fn reset(
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let (account, person) = known(&mut conn, &shown.account).await??;
     drop(conn);
+    audit::target(&account.id);
     let before = hash_of(&person);
     if !shown.holds(auth.inner.secrets.reset(), &before, now) {
         return Err(over().into());
     }
     auth.inner.throttle.forgive(&pass);
+    audit::account(&account.id);
     let second_factor = person.totp.is_some();
     let owner = Owner { email: &person.email, name: &account.name, second_factor };
     let password = auth.hash(rules::check("/password", &password, &owner)?).await?;

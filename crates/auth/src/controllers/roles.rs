@@ -16,9 +16,9 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Done, MAX_BYTES, may_grant};
-use crate::Auth;
 use crate::rights::{self, BUILT_IN};
 use crate::sql::role::{self, Role};
+use crate::{Auth, audit};
 
 /// `GET /v1/roles`: the built-in ones, then the others by name.
 #[utoipa::path(
@@ -109,6 +109,8 @@ pub(crate) async fn put(
     let if_match = head.headers.get(IF_MATCH).cloned();
     let now = auth.inner.clock.now();
     let new = Role { name, permissions, second_factor, version: 1, created_at: now };
+    audit::detail("permissions", rights::to_json(&new.permissions));
+    audit::detail("second_factor", second_factor);
     let written = auth.change(|conn| Box::pin(write(conn, who, new, if_match))).await?;
     let status = if written.version == 1 { StatusCode::CREATED } else { StatusCode::OK };
     Ok(shown(status, &written))

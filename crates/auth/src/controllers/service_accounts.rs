@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::accounts::{self, Change, may_assign};
 use super::{MAX_BYTES, read_name};
-use crate::Auth;
 use crate::sql::account::{self, Account};
+use crate::{Auth, audit};
 
 /// `GET /v1/service-accounts`.
 #[utoipa::path(
@@ -69,6 +69,8 @@ pub(crate) async fn create(
         created_at: auth.inner.clock.now(),
         roles: body::texts(&members, "roles")?.unwrap_or_default(),
     };
+    audit::target(&account.id);
+    audit::detail("roles", account.roles.clone());
     let written = auth.change(move |conn| {
         Box::pin(async move {
             if let Err(error) = may_assign(conn, &who, &account.roles).await? {
@@ -135,6 +137,7 @@ pub(crate) async fn patch(
     let (head, content) = request.into_parts();
     let document = body::document(content, MAX_BYTES).await?;
     let change = Change::read(&body::members(document, &["name", "roles", "state"])?)?;
+    change.note();
     let if_match = head.headers.get(IF_MATCH).cloned();
     let written = auth.change(move |conn| {
         Box::pin(async move {

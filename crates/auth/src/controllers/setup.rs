@@ -15,7 +15,7 @@ use crate::sign_in::{self, Begun, Caller, count};
 use crate::sql::account::{self, Account};
 use crate::sql::person::{self, Person};
 use crate::sql::setting::{self, SETUP};
-use crate::{Auth, email, key, open, setup};
+use crate::{Auth, audit, email, key, open, setup};
 
 /// `POST /v1/setup`: whoever has the link becomes the administrator, once.
 #[utoipa::path(
@@ -58,6 +58,7 @@ pub(crate) async fn create(
     let now = auth.inner.clock.now();
     let account = super::invitations::new_account(name, vec!["admin".to_owned()], now);
     let session = caller.session(&account.id, false, now)?;
+    audit::account(&account.id);
     let person = super::invitations::person(&account.id, &address, password);
     let (auth_again, nonce) = (auth.clone(), key::random()?.to_vec());
     let begun = auth.change(move |conn| {

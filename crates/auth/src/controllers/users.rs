@@ -22,7 +22,7 @@ use crate::sign_in::count;
 use crate::sql::account::{self, Account};
 use crate::sql::person::{self, Hashed, Person};
 use crate::sql::session as sessions;
-use crate::{Auth, email};
+use crate::{Auth, audit, email};
 
 /// `GET /v1/users`.
 #[utoipa::path(
@@ -86,6 +86,8 @@ pub(crate) async fn create(
     let owner = Owner { email: &address, name: &name, second_factor: false };
     let password = auth.hash(rules::check("/password", &password, &owner)?).await?;
     let mut account = new_account(name, roles, now);
+    audit::target(&account.id);
+    audit::detail("roles", account.roles.clone());
     let person = person(&account.id, &address, password);
     let made = auth.change(move |conn| {
         Box::pin(async move {
@@ -162,6 +164,8 @@ pub(crate) async fn patch(
     let document = body::document(content, MAX_BYTES).await?;
     let members = body::members(document, &["name", "roles", "state", "password"])?;
     let change = Change::read(&members)?;
+    change.note();
+    audit::detail("password", members.contains_key("password"));
     let password = match body::text(&members, "password")? {
         Some(text) => Some(new_password(&auth, &who, &id, &text).await?),
         None => None,

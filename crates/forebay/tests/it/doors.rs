@@ -53,6 +53,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/v1/users/i"),
     ("PATCH", "/v1/users/i"),
     ("DELETE", "/v1/users/i"),
+    ("GET", "/v1/audit"),
     ("GET", "/v1/api-keys"),
     ("POST", "/v1/api-keys"),
     ("GET", "/v1/api-keys/i"),

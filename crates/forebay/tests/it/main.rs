@@ -4,6 +4,7 @@
 mod access;
 mod again;
 mod aggregate;
+mod audit;
 mod bad_input;
 mod commands;
 mod cookies;

@@ -5,6 +5,7 @@ use std::io::Read as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::audit::events;
 use crate::people::{ADMIN, PASSWORD, said};
 use crate::support::{Engine, KEY, Server, answer, both};
 
@@ -29,6 +30,8 @@ mod scenario {
         assert_eq!((&changed["name"], &changed["version"]), (&json!("Böb"), &json!(2)));
         let me = s.get_by(&token, "/v1/me", &[]).await.expect(200);
         assert_eq!((&me["name"], &me["roles"]), (&json!("Böb"), &json!(["viewer"])));
+        let done = events(&s, "user.update", 1).await;
+        assert_eq!(done[0]["target"]["id"], me["id"]);
         // What somebody is, they do not say themselves.
         for (member, value) in [
             ("roles", json!(["admin"])),

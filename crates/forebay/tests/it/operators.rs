@@ -7,6 +7,7 @@ use std::process::{Output, Stdio};
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::audit::events;
 use crate::people::{ADMIN, PASSWORD, code, said};
 use crate::support::{Engine, KEY, MASTER_KEY, Server, both, forebay};
 
@@ -123,6 +124,12 @@ mod scenario {
         assert_eq!((&made["name"], &made["state"]), (&made["email"], &json!("active")));
         s.token_of("eve@example.com").await;
         told(&user(&s, &["disable", ADMIN], ""));
+        // What is done behind the doors is written down as well.
+        let done = events(&s, "user.update", 3).await;
+        let enabled: Vec<&Value> = done.iter().map(|one| &one["details"]["enabled"]).collect();
+        assert_eq!(enabled, [&json!(false), &json!(true), &json!(false)]);
+        assert_eq!(done[0]["actor"]["id"], "system:command-line");
+        assert_eq!(done[0]["target"]["id"], seen("bob@example.com")["id"]);
     }
 
     pub(super) async fn a_password_is_set_and_chosen(engine: Engine) {
@@ -174,6 +181,11 @@ mod scenario {
         s.show_code(&due, "totp", &code(&seed, 1)).await.expect(200);
         told(&user(&s, &["reset", bob, "--drop-second-factor"], &format!("{PASSWORD}\n")));
         s.token_of(bob).await;
+        let resets = events(&s, "password.reset", 15).await;
+        let by = |actor: &str| resets.iter().filter(|one| one["actor"]["id"] == actor).count();
+        assert_eq!(by("system:command-line"), 2);
+        events(&s, "password.reset_link", 2).await;
+        events(&s, "totp.remove", 1).await;
         told(&user(&s, &["disable", bob], ""));
         refused(&user(&s, &["reset", bob, "--link"], ""), 1);
     }

@@ -21,5 +21,6 @@ pub(crate) fn router() -> Router<Store> {
         .route("/v1/streams/{stream}/aggregate", post(aggregate::create))
         .route("/v1/streams/{stream}/export", get(export::export))
         .route("/v1/streams/{stream}/subscribe", get(subscribe::subscribe))
+        .route("/v1/audit", get(records::audit))
         .route("/v1/subscribe", get(socket::subscribe))
 }

@@ -10,7 +10,7 @@ use forebay_http::reply::{json_text, versioned};
 use forebay_http::{Answer, Problem, Who};
 use forebay_model::principal::{Principal, RECORDS_READ};
 use forebay_model::stream::Stream;
-use forebay_model::{Code, Error};
+use forebay_model::{Code, Error, audit};
 use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
@@ -103,6 +103,30 @@ pub(crate) async fn list(
         }
         answer => answer,
     }
+}
+
+/// `GET /v1/audit`: the security events, which are the records of the stream `_audit`.
+#[utoipa::path(
+    get,
+    path = "/v1/audit",
+    tag = "identity",
+    params(
+        ("filter" = Option<String>, Query, description = "Only events that match, e.g. data.action == \"login\" && data.outcome == \"failure\""),
+        ("sort" = Option<String>, Query, description = "As for any list of records; -time shows the latest first"),
+        ("limit" = Option<u32>, Query, description = "1 to 1000, 50 without it"),
+        ("cursor" = Option<String>, Query, description = "Where the page before ended"),
+        ("fields" = Option<String>, Query, description = "Only these parts"),
+        ("count" = Option<String>, Query, description = "none, estimated or exact"),
+        ("min_seq" = Option<i64>, Query, description = "Wait until the stream has reached this position, 5 s at most"),
+        ("explain" = Option<bool>, Query, description = "Also say how the question is answered"),
+    ),
+    responses(
+        (status = 200, body = crate::api::RecordPage),
+        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+    )
+)]
+pub(crate) async fn audit(state: State<Store>, who: Who, params: Params) -> Answer {
+    list(state, who, Path(audit::STREAM.to_owned()), params).await
 }
 
 async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> Answer {

@@ -6,11 +6,12 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use forebay_contract::Catalog;
 use forebay_db::log::read::span;
-use forebay_db::{Conn, DbError, Lane, Look};
+use forebay_db::{Conn, DbError, Lane, Look, outbox};
 use forebay_http::query::{Params, bad};
 use forebay_http::reply::{json_text, matches, versioned};
-use forebay_http::{Answer, Who, body};
-use forebay_model::principal::{STREAMS_READ, STREAMS_WRITE};
+use forebay_http::{Answer, Caller, Who, body};
+use forebay_model::audit::Event;
+use forebay_model::principal::{STREAMS_READ, STREAMS_WRITE, is_system_stream};
 use forebay_model::schema::Schema;
 use forebay_model::stream::{Definition, Stream, check_stream_name};
 use forebay_model::{Code, Error, FieldError, compat};
@@ -30,6 +31,7 @@ const MAX_DEFINITION_BYTES: usize = 256 << 10;
     params(
         ("limit" = Option<u32>, Query, description = "1 to 1000, 50 without it"),
         ("cursor" = Option<String>, Query, description = "Where the page before ended"),
+        ("system" = Option<bool>, Query, description = "The system's own streams too"),
     ),
     responses(
         (status = 200, body = crate::api::StreamPage),
@@ -37,7 +39,8 @@ const MAX_DEFINITION_BYTES: usize = 256 << 10;
     )
 )]
 pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Params) -> Answer {
-    params.only(&["limit", "cursor"])?;
+    params.only(&["limit", "cursor", "system"])?;
+    let system = params.flag("system")?;
     let limit: i64 = params.parse("limit", "a number from 1 to 1000")?.unwrap_or(50);
     if !(1..=1000).contains(&limit) {
         return Err(bad("limit", "a number from 1 to 1000").into());
@@ -55,7 +58,8 @@ pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Para
         let Some(last) = names.last() else { break };
         after.clone_from(last);
         for name in names {
-            if !who.may_on_stream(STREAMS_READ, &name) {
+            let shown = system || !is_system_stream(&name);
+            if !shown || !who.may_on_stream(STREAMS_READ, &name) {
                 continue;
             }
             if i64::try_from(items.len()).is_ok_and(|n| n == limit) {
@@ -115,13 +119,13 @@ pub(crate) async fn show(
 )]
 pub(crate) async fn put(
     State(store): State<Store>,
-    Who(who): Who,
+    caller: Caller,
     Path(name): Path<String>,
     params: Params,
     request: Request,
 ) -> Answer {
     params.only(&["force"])?;
-    who.require_on_stream(STREAMS_WRITE, &name)?;
+    caller.who.require_on_stream(STREAMS_WRITE, &name)?;
     check_stream_name(&name)
         .map_err(|m| Error::invalid(FieldError::new("?stream", "name_invalid", m)))?;
     let (head, body) = request.into_parts();
@@ -136,6 +140,7 @@ pub(crate) async fn put(
         if_match: head.headers.get(IF_MATCH).cloned(),
         if_none_match: head.headers.get(IF_NONE_MATCH).cloned(),
         now: store.inner.clock.now(),
+        event: caller.event("stream", &name),
     };
     let change = Arc::new(change);
     let writer = store.inner.db.writer();
@@ -163,19 +168,27 @@ pub(crate) async fn put(
 )]
 pub(crate) async fn delete(
     State(store): State<Store>,
-    Who(who): Who,
+    caller: Caller,
     Path(name): Path<String>,
     params: Params,
     headers: HeaderMap,
 ) -> Answer {
     params.only(&[])?;
-    who.require_on_stream(STREAMS_WRITE, &name)?;
+    caller.who.require_on_stream(STREAMS_WRITE, &name)?;
     let if_match = headers.get(IF_MATCH).cloned();
     let asked = name.clone();
+    let event = Event { action: "stream.delete", ..caller.event("stream", &name) };
+    let now = store.inner.clock.now();
     let writer = store.inner.db.writer();
     writer
-        .run(Lane::Interactive, |conn| {
-            Box::pin(async move { remove(conn, &asked, if_match.as_ref()).await })
+        .run(Lane::Interactive, move |conn| {
+            Box::pin(async move {
+                let removed = remove(conn, &asked, if_match.as_ref()).await?;
+                if removed.is_ok() {
+                    outbox::note(conn, &event, now).await?;
+                }
+                Ok(removed)
+            })
         })
         .await??;
     store.inner.catalog.forget(&name);
@@ -205,6 +218,8 @@ struct Change {
     if_match: Option<HeaderValue>,
     if_none_match: Option<HeaderValue>,
     now: forebay_model::time::Timestamp,
+    /// What is written down of it, but for what it is.
+    event: Event,
 }
 
 async fn apply(conn: &mut Conn, change: &Change) -> Done {
@@ -221,6 +236,7 @@ async fn apply(conn: &mut Conn, change: &Change) -> Done {
             schema: &change.schema,
         };
         sql::stream::create(conn, &new).await?;
+        change.note(conn, "stream.create").await?;
         return Ok(Ok(true));
     };
     if change.if_none_match.is_some() {
@@ -242,7 +258,18 @@ async fn apply(conn: &mut Conn, change: &Change) -> Done {
         return Ok(Err(error));
     }
     sql::stream::update(conn, &stream, &change.definition, &change.schema).await?;
+    change.note(conn, "stream.update").await?;
     Ok(Ok(false))
+}
+
+impl Change {
+    /// Writes down that a definition was changed: its rules say who sees what.
+    async fn note(&self, conn: &mut Conn, action: &'static str) -> Result<(), DbError> {
+        let mut event = Event { action, ..self.event.clone() };
+        let access = self.definition.to_json().remove("access");
+        event.details.extend(access.map(|access| ("access".to_owned(), access)));
+        outbox::note(conn, &event, self.now).await
+    }
 }
 
 fn check_match(if_match: Option<&HeaderValue>, stream: &Stream) -> Result<(), Error> {

@@ -2,4 +2,5 @@
 
 pub(crate) mod access;
 pub(crate) mod fill;
+pub(crate) mod outbox;
 pub(crate) mod purge;
