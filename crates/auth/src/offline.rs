@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use forebay_db::{Conn, Db, Lane, Look, outbox};
+use forebay_db::{Conn, Db, DbError, Lane, Look, outbox};
 use forebay_model::audit::{Actor, Event};
 use forebay_model::time::{SharedClock, Timestamp};
 use forebay_model::{Code, Error, FieldError, Result};
@@ -137,14 +137,20 @@ impl Offline {
         .await
     }
 
-    /// Gives somebody another password; their sessions end.
-    pub async fn set_password(&self, email: &str, password: &str) -> Result<()> {
+    /// Gives somebody another password; their sessions end. Without their second factor, where that
+    /// is dropped.
+    pub async fn set_password(&self, email: &str, password: &str, drop: bool) -> Result<()> {
         let (account, person) = self.known(email).await?;
-        let second_factor = person.totp.is_some();
+        let second_factor = person.totp.is_some() && !drop;
         let owner = Owner { email: &person.email, name: &account.name, second_factor };
         let password = self.hash(password, &owner)?;
-        self.change(event("password.reset", &account.id), move |conn| {
+        let mut event = event("password.reset", &account.id);
+        event.details.insert("second_factor_dropped".to_owned(), drop.into());
+        self.change(event, move |conn| {
             Box::pin(async move {
+                if drop {
+                    drop_second_factor(conn, &account.id).await?;
+                }
                 users::reset(conn, &account.id, &password).await?;
                 Ok(Ok(()))
             })
@@ -152,31 +158,28 @@ impl Offline {
         .await
     }
 
-    /// A token by which somebody chooses a password, once and within an hour.
-    pub async fn reset_token(&self, email: &str) -> Result<String> {
-        let (account, person) = self.known(email).await?;
+    /// A token by which somebody chooses a password, once and within an hour. Where the second
+    /// factor is dropped, a password that is too short to be alone goes with it.
+    pub async fn reset_token(&self, email: &str, drop: bool) -> Result<String> {
+        let (account, _) = self.known(email).await?;
         if !account.enabled {
             return Err(Error::new(Code::Conflict, "the account is disabled"));
         }
-        let hash = reset::hash_of(&person);
-        let token = RESET.write(self.secrets.reset(), &account.id, &hash, self.clock.now());
-        let event = event("password.reset_link", &account.id);
-        self.change(event, |_| Box::pin(async { Ok(Ok(())) })).await?;
-        Ok(token)
-    }
-
-    /// Takes somebody's second factor away, for whoever has lost the phone and the paper.
-    pub async fn remove_second_factor(&self, email: &str) -> Result<()> {
-        let (account, _) = self.known(email).await?;
-        self.change(event("totp.remove", &account.id), move |conn| {
+        let mut event = event("password.reset_link", &account.id);
+        event.details.insert("second_factor_dropped".to_owned(), drop.into());
+        let id = account.id.clone();
+        let person = self.change(event, move |conn| {
             Box::pin(async move {
-                person::remove_totp(conn, &account.id).await?;
-                recovery_code::replace(conn, &account.id, Vec::new()).await?;
-                session::delete_others(conn, &account.id, "").await?;
-                Ok(Ok(()))
+                if drop {
+                    drop_second_factor(conn, &id).await?;
+                    session::delete_others(conn, &id, "").await?;
+                }
+                let person = person::find(conn, &id).await?;
+                Ok(person.ok_or_else(|| Error::not_found("the account")))
             })
-        })
-        .await
+        });
+        let hash = reset::hash_of(&person.await?);
+        Ok(RESET.write(self.secrets.reset(), &account.id, &hash, self.clock.now()))
     }
 
     /// Has somebody's tries counted anew by all processes.
@@ -229,6 +232,13 @@ impl Offline {
         });
         run.await?
     }
+}
+
+/// With the codes on paper, and a password that is good beside it alone.
+async fn drop_second_factor(conn: &mut Conn, account: &str) -> std::result::Result<(), DbError> {
+    person::remove_totp(conn, account).await?;
+    person::remove_short_password(conn, account).await?;
+    recovery_code::replace(conn, account, Vec::new()).await
 }
 
 /// Done by whoever holds the database, whose name is not known here.

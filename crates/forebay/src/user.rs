@@ -168,15 +168,13 @@ async fn enable(whom: &Whom, enabled: bool) -> Result<(), Failure> {
 
 async fn reset(whom: &Whom, link: bool, drop_second_factor: bool) -> Result<(), Failure> {
     let Opened { people, origin } = open(&whom.place, false).await?;
-    if drop_second_factor {
-        people.remove_second_factor(&whom.email).await.map_err(|e| refused(&e))?;
-    }
     if link {
-        let token = people.reset_token(&whom.email).await.map_err(|e| refused(&e))?;
-        return print(&format!("{origin}/console/reset?token={token}"));
+        let token = people.reset_token(&whom.email, drop_second_factor).await;
+        return print(&format!("{origin}/console/reset?token={}", token.map_err(|e| refused(&e))?));
     }
     let password = ask::new_password()?;
-    people.set_password(&whom.email, &password).await.map_err(|e| refused(&e))
+    let set = people.set_password(&whom.email, &password, drop_second_factor).await;
+    set.map_err(|e| refused(&e))
 }
 
 fn refused(error: &Error) -> Failure {

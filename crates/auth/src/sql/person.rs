@@ -142,6 +142,13 @@ pub(crate) async fn remove_totp(conn: &mut Conn, account: &str) -> Result<(), Db
     conn.execute(sql, &[account.into()]).await
 }
 
+/// Takes away a password that is too short to be alone: nobody signs in by it any more.
+pub(crate) async fn remove_short_password(conn: &mut Conn, account: &str) -> Result<(), DbError> {
+    let sql = "UPDATE person SET password = NULL, password_cost = NULL, password_short = 0 \
+               WHERE account = $1 AND password_short = 1";
+    conn.execute(sql, &[account.into()]).await
+}
+
 /// Takes a code's step; false when it, or a later one, was taken before.
 pub(crate) async fn take_step(conn: &mut Conn, account: &str, step: i64) -> Result<bool, DbError> {
     let sql = "UPDATE person SET totp_step = $1 WHERE account = $2 AND totp_step < $1 \
