@@ -24,7 +24,10 @@ async fn a_client_that_leaves_ends_its_question() {
         client
     };
     let (locking, watching) = (connect().await, connect().await);
-    locking.batch_execute("BEGIN; LOCK TABLE s1 IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    let named = "SELECT number FROM stream WHERE name = 'calls'";
+    let stream: i64 = locking.query_one(named, &[]).await.unwrap().get(0);
+    let lock = format!("BEGIN; LOCK TABLE s{stream} IN ACCESS EXCLUSIVE MODE");
+    locking.batch_execute(&lock).await.unwrap();
     let waiting = async || {
         let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() \
                    AND wait_event_type = 'Lock'";
