@@ -12,6 +12,7 @@ mod faults;
 mod files;
 mod filters;
 mod follow;
+mod framing;
 mod ingest;
 mod injections;
 mod input;
