@@ -1,12 +1,11 @@
 //! Takes a file apart into requests: lines, CSV rows or the elements of an array.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 
 use clap::ValueEnum;
 use serde_json::value::RawValue;
 
-use super::other;
+use super::{envelope, other};
 use crate::Failure;
 
 /// A request carries at most so many bytes…
@@ -29,47 +28,52 @@ pub(super) enum Format {
 pub(super) struct Chunk {
     pub(super) kind: &'static str,
     pub(super) body: Vec<u8>,
-    pub(super) records: u64,
+    /// Where each record begins: its line of the file, or its number in an array; from 1.
+    pub(super) places: Vec<u64>,
     /// Where the next chunk begins, in bytes of the file.
     pub(super) next: u64,
 }
 
+/// What a file holds, unpacked.
+pub(super) type Source = Box<dyn Read + Send>;
+
 /// A file on its way.
 pub(super) enum Chunks {
-    Lines { reader: BufReader<Box<dyn Source>>, at: u64 },
-    Csv { reader: Box<csv::Reader<Box<dyn Source>>>, header: csv::ByteRecord },
+    Lines { reader: BufReader<Source>, at: u64, line: u64, envelope: bool },
+    Csv { reader: Box<csv::Reader<Source>>, header: csv::ByteRecord },
     Json { elements: std::vec::IntoIter<String>, sent: u64 },
 }
 
-/// A file, or a pipe that cannot go back.
-pub(super) trait Source: Read + Send {
-    /// Goes to a byte.
-    fn go_to(&mut self, at: u64) -> std::io::Result<()>;
-}
-
-impl Source for File {
-    fn go_to(&mut self, at: u64) -> std::io::Result<()> {
-        self.seek(SeekFrom::Start(at)).map(drop)
+/// Goes to a byte; how many lines end before it.
+fn skip(reader: &mut impl BufRead, to: u64) -> std::io::Result<u64> {
+    let (mut at, mut lines) = (0, 0);
+    while at < to {
+        let piece = reader.fill_buf()?;
+        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(piece.len());
+        if most == 0 {
+            break;
+        }
+        lines += piece[..most].iter().map(|c| u64::from(*c == b'\n')).sum::<u64>();
+        reader.consume(most);
+        at += most as u64;
     }
-}
-
-impl Source for std::io::Stdin {
-    fn go_to(&mut self, at: u64) -> std::io::Result<()> {
-        std::io::copy(&mut Read::by_ref(self).take(at), &mut std::io::sink()).map(drop)
-    }
+    Ok(lines)
 }
 
 impl Chunks {
-    /// Begins at a byte that an earlier run had reached; for JSON, at an element.
+    /// Begins at a byte that an earlier run had reached; for JSON, at an element. From envelopes,
+    /// what only the server writes is left out.
     pub(super) fn open(
-        mut source: Box<dyn Source>,
+        mut source: Source,
         format: Format,
         from: u64,
+        envelope: bool,
     ) -> Result<Chunks, Failure> {
         match format {
             Format::Ndjson => {
-                source.go_to(from).map_err(other)?;
-                Ok(Chunks::Lines { reader: BufReader::new(source), at: from })
+                let mut reader = BufReader::with_capacity(64 << 10, source);
+                let line = skip(&mut reader, from).map_err(other)?;
+                Ok(Chunks::Lines { reader, at: from, line, envelope })
             }
             Format::Csv => {
                 let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(source);
@@ -91,7 +95,10 @@ impl Chunks {
                     vec![serde_json::from_str(&text).map_err(other)?]
                 };
                 // A line break in JSON is only ever space between tokens.
-                let elements = elements.iter().map(|e| e.get().replace(['\n', '\r'], " "));
+                let elements = elements.iter().map(|e| {
+                    let own = if envelope { envelope::of_sender(e.get()) } else { None };
+                    own.as_deref().unwrap_or(e.get()).replace(['\n', '\r'], " ")
+                });
                 let done = usize::try_from(from).unwrap_or(usize::MAX);
                 let elements: Vec<String> = elements.skip(done).collect();
                 Ok(Chunks::Json { elements: elements.into_iter(), sent: from })
@@ -102,7 +109,7 @@ impl Chunks {
     /// The next request; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Chunk>, Failure> {
         let chunk = match self {
-            Chunks::Lines { reader, at } => lines(reader, at)?,
+            Chunks::Lines { reader, at, line, envelope } => lines(reader, at, line, *envelope)?,
             Chunks::Csv { reader, header } => rows(reader, header)?,
             Chunks::Json { elements, sent } => {
                 let mut chunk = Chunk::of("application/x-ndjson");
@@ -111,28 +118,33 @@ impl Chunks {
                 {
                     chunk.body.extend_from_slice(element.as_bytes());
                     chunk.body.push(b'\n');
-                    chunk.records += 1;
+                    *sent += 1;
+                    chunk.places.push(*sent);
                 }
-                *sent += chunk.records;
                 chunk.next = *sent;
                 chunk
             }
         };
-        Ok((chunk.records > 0).then_some(chunk))
+        Ok((!chunk.places.is_empty()).then_some(chunk))
     }
 }
 
 impl Chunk {
     fn of(kind: &'static str) -> Chunk {
-        Chunk { kind, body: Vec::new(), records: 0, next: 0 }
+        Chunk { kind, body: Vec::new(), places: Vec::new(), next: 0 }
     }
 
     fn has_room(&self) -> bool {
-        self.body.len() < CHUNK_BYTES && self.records < CHUNK_RECORDS as u64
+        self.body.len() < CHUNK_BYTES && self.places.len() < CHUNK_RECORDS
     }
 }
 
-fn lines(reader: &mut BufReader<Box<dyn Source>>, at: &mut u64) -> Result<Chunk, Failure> {
+fn lines(
+    reader: &mut BufReader<Source>,
+    at: &mut u64,
+    line: &mut u64,
+    envelope: bool,
+) -> Result<Chunk, Failure> {
     let mut chunk = Chunk::of("application/x-ndjson");
     while chunk.has_room() {
         let start = chunk.body.len();
@@ -141,20 +153,25 @@ fn lines(reader: &mut BufReader<Box<dyn Source>>, at: &mut u64) -> Result<Chunk,
             break;
         }
         *at += read as u64;
-        if chunk.body[start..].iter().all(u8::is_ascii_whitespace) {
+        *line += 1;
+        let text = &chunk.body[start..];
+        if text.iter().all(u8::is_ascii_whitespace) {
             chunk.body.truncate(start);
             continue;
         }
-        chunk.records += 1;
+        let text = std::str::from_utf8(text).ok().filter(|_| envelope);
+        if let Some(own) = text.and_then(envelope::of_sender) {
+            chunk.body.truncate(start);
+            chunk.body.extend_from_slice(own.as_bytes());
+            chunk.body.push(b'\n');
+        }
+        chunk.places.push(*line);
     }
     chunk.next = *at;
     Ok(chunk)
 }
 
-fn rows(
-    reader: &mut csv::Reader<Box<dyn Source>>,
-    header: &csv::ByteRecord,
-) -> Result<Chunk, Failure> {
+fn rows(reader: &mut csv::Reader<Source>, header: &csv::ByteRecord) -> Result<Chunk, Failure> {
     let mut chunk = Chunk::of("text/csv");
     let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(Vec::new());
     writer.write_byte_record(header).map_err(other)?;
@@ -166,7 +183,7 @@ fn rows(
     {
         writer.write_byte_record(&row).map_err(other)?;
         bytes += row.as_slice().len() + row.len();
-        chunk.records += 1;
+        chunk.places.push(row.position().map_or(0, csv::Position::line));
     }
     chunk.body = writer.into_inner().map_err(|e| other(e.error()))?;
     chunk.next = reader.position().byte();
@@ -177,14 +194,13 @@ fn rows(
 mod tests {
     use super::*;
 
-    fn all(format: Format, text: &str, from: u64) -> (u64, String, u64) {
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        file.go_to(0).unwrap();
-        let mut chunks = Chunks::open(Box::new(file), format, from).unwrap();
-        let mut found = (0, String::new(), 0);
+    /// The places of the records, their text, and where the file ends.
+    fn all(format: Format, text: &str, from: u64) -> (Vec<u64>, String, u64) {
+        let source = Box::new(std::io::Cursor::new(text.to_owned()));
+        let mut chunks = Chunks::open(source, format, from, false).unwrap();
+        let mut found = (Vec::new(), String::new(), 0);
         while let Some(chunk) = chunks.next().unwrap() {
-            found.0 += chunk.records;
+            found.0.extend(chunk.places);
             found.1.push_str(std::str::from_utf8(&chunk.body).unwrap());
             found.2 = chunk.next;
         }
@@ -193,24 +209,21 @@ mod tests {
 
     #[test]
     fn a_file_goes_on_where_it_was() {
-        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 0), (2, "{}\n{}\n".into(), 7));
-        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 4), (1, "{}\n".into(), 7));
+        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 0), (vec![1, 3], "{}\n{}\n".into(), 7));
+        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 4), (vec![3], "{}\n".into(), 7));
         let csv = "a,b\n1,\"x\ny\"\n2,z\n";
-        assert_eq!(all(Format::Csv, csv, 0), (2, csv.into(), 16));
-        assert_eq!(all(Format::Csv, csv, 12), (1, "a,b\n2,z\n".into(), 16));
-        assert_eq!(all(Format::Json, "[{\"a\":\n1},{}]", 1), (1, "{}\n".into(), 2));
+        assert_eq!(all(Format::Csv, csv, 0), (vec![2, 4], csv.into(), 16));
+        assert_eq!(all(Format::Csv, csv, 12), (vec![4], "a,b\n2,z\n".into(), 16));
+        assert_eq!(all(Format::Json, "[{\"a\":\n1},{}]", 1), (vec![2], "{}\n".into(), 2));
     }
 
     #[test]
     fn many_records_are_several_requests() {
-        let text = "{}\n".repeat(CHUNK_RECORDS * 2 + 1);
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        file.go_to(0).unwrap();
-        let mut chunks = Chunks::open(Box::new(file), Format::Ndjson, 0).unwrap();
+        let source = Box::new(std::io::Cursor::new("{}\n".repeat(CHUNK_RECORDS * 2 + 1)));
+        let mut chunks = Chunks::open(source, Format::Ndjson, 0, false).unwrap();
         let mut sizes = Vec::new();
         while let Some(chunk) = chunks.next().unwrap() {
-            sizes.push(chunk.records);
+            sizes.push(chunk.places.len());
         }
         assert_eq!(sizes, [5_000, 5_000, 1]);
     }
