@@ -89,7 +89,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
-    let tasks = tokio::spawn(store.tasks());
+    let tasks = tokio::spawn(store.clone().tasks());
     let measuring =
         (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
     let serving = tokio::spawn(listening.serve(gateway, stopping.clone()));
@@ -108,6 +108,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     stopping.cancel();
     // A panic of the accept loop was logged where it happened.
     let _ = serving.await;
+    store.sockets_closed().await;
     tasks.abort();
     identities.abort();
     offering.abort();

@@ -128,6 +128,7 @@ impl Settings {
             gateway: GatewayConfig {
                 header_timeout: server.header_timeout.0,
                 keep_alive_timeout: server.keep_alive_timeout.0,
+                body_timeout: server.body_timeout.0,
                 request_timeout: server.request_timeout.0,
                 shutdown_timeout: server.shutdown_timeout.0,
                 max_connections: server.max_connections.max(1),

@@ -43,7 +43,6 @@ pub(crate) fn by_status(status: StatusCode) -> Error {
         413 => (Code::TooLarge, "the body is too large"),
         414 => (Code::UriTooLong, "the request line is too long"),
         415 => (Code::UnsupportedMediaType, "the media type is not supported"),
-        426 => (Code::BadRequest, "this needs a WebSocket handshake (RFC 6455)"),
         431 => (Code::HeadTooLarge, "the request's head is too large"),
         500.. => (Code::Internal, "something failed on our side"),
         _ => (Code::BadRequest, "the request is malformed"),

@@ -1,10 +1,12 @@
 //! The one door: listens, bounds, identifies, routes, and writes every error the same way.
 
 mod answer;
+mod arrival;
 pub mod config;
 mod credential;
 #[doc(hidden)]
 pub mod fuzz;
+mod head;
 mod io;
 mod listen;
 mod pipeline;

@@ -16,10 +16,11 @@ use forebay_http::principal::Peer;
 use forebay_model::principal::{METRICS_READ, Principal};
 use forebay_model::{Code, Error};
 use futures_util::FutureExt;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower::ServiceExt;
 
+use crate::arrival::Arrival;
 use crate::{Gateway, answer, credential, readiness};
 
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -46,22 +47,33 @@ impl Gateway {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestId(id.clone()));
         let method = request.method().clone();
-        let limit = self.inner.config.request_timeout;
+        let arrival = request.extensions_mut().remove::<Arrival>().unwrap_or_default();
         let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
-        let mut response = match tokio::time::timeout(limit, guarded).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(error))) => answer::problem(&error, &id),
-            Ok(Err(panic)) => answer::problem(&Error::internal(said(panic.as_ref())), &id),
-            Err(_) => {
-                let error = Error::new(Code::Timeout, "the request took too long");
-                answer::problem(&error, &id)
-            }
+        let mut response = tokio::select! {
+            served = guarded => match served {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => answer::problem(&error, &id),
+                Err(panic) => answer::problem(&Error::internal(said(panic.as_ref())), &id),
+            },
+            error = arrival.late(&self.inner.config) => answer::problem(&error, &id),
         };
         answer::finish(&mut response, &id);
         if let Ok(value) = HeaderValue::try_from(&id) {
             response.headers_mut().insert(&REQUEST_ID, value);
         }
         note(&method, &response, started.elapsed(), &id);
+        response
+    }
+
+    /// Answers a request whose head is refused; what follows on its connection is not read.
+    pub(crate) fn refuse(&self, request: &Request, error: &Error) -> Response {
+        let id = request_id(request.headers());
+        let mut response = answer::problem(error, &id);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Ok(value) = HeaderValue::try_from(&id) {
+            response.headers_mut().insert(&REQUEST_ID, value);
+        }
+        note(request.method(), &response, Duration::ZERO, &id);
         response
     }
 

@@ -1,6 +1,6 @@
 //! Small JSON bodies: definitions and commands, read whole and strictly.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use forebay_model::field::{nearest, push_pointer};
 use forebay_model::{Code, Error, FieldError, json};
 use http_body_util::LengthLimitError;
@@ -8,10 +8,15 @@ use serde_json::{Map, Value};
 
 /// Reads a JSON document of at most `max` bytes.
 pub async fn document(body: Body, max: usize) -> Result<Value, Error> {
+    let too_large = || Error::new(Code::TooLarge, format!("this body has at most {max} bytes"));
+    // A body that says itself too long is refused before it is asked for (RFC 9110, 10.1.1).
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
     let bytes = to_bytes(body, max).await.map_err(|error| {
         let long = std::error::Error::source(&error).is_some_and(|s| s.is::<LengthLimitError>());
         if long {
-            return Error::new(Code::TooLarge, format!("this body has at most {max} bytes"));
+            return too_large();
         }
         Error::new(Code::BadRequest, "the body broke off").cause(error)
     })?;

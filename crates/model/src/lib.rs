@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod compat;
+pub mod csv;
 pub mod error;
 pub mod field;
 pub mod id;

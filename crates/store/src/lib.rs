@@ -16,6 +16,7 @@ mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
 
 use axum::Router;
 use forebay_contract::Identity;
@@ -24,10 +25,14 @@ use forebay_http::cursor::Signer;
 use forebay_model::time::SharedClock;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use catalog::StoredCatalog;
 use config::StoreConfig;
 use follow::hub::Hubs;
+
+/// How long a stop waits for WebSockets.
+const PARTING: Duration = Duration::from_secs(3);
 
 /// The service.
 #[derive(Clone)]
@@ -51,6 +56,8 @@ struct Inner {
     aggregates: Semaphore,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
+    /// WebSockets that are open now, or about to be.
+    sockets: TaskTracker,
 }
 
 /// What the service needs of the house.
@@ -88,6 +95,7 @@ impl Store {
             hubs,
             aggregates,
             subscribers,
+            sockets: TaskTracker::new(),
         };
         Store { inner: Arc::new(inner) }
     }
@@ -95,6 +103,13 @@ impl Store {
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router().with_state(self.clone())
+    }
+
+    /// Waits until every WebSocket has ended, each with its reason: for a while, when the process stops.
+    pub async fn sockets_closed(&self) {
+        self.inner.sockets.close();
+        // Whoever does not agree to the end in that time has had it.
+        let _ = tokio::time::timeout(PARTING, self.inner.sockets.wait()).await;
     }
 
     /// Its background loops; they run until they are dropped.

@@ -1,6 +1,7 @@
 //! The commands that talk to a running Forebay, through the same doors as anybody.
 
 mod chunks;
+mod envelope;
 mod push;
 mod query;
 mod streams;
@@ -26,9 +27,24 @@ pub(crate) struct Target {
     /// Where Forebay listens.
     #[arg(long, env = "FOREBAY_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
     url: String,
-    /// The key.
-    #[arg(long, env = "API_KEY", hide_env_values = true, default_value = "", value_name = "KEY")]
+    /// The key; without it the one of API_KEY, which a server takes too.
+    #[arg(
+        long,
+        env = "FOREBAY_KEY",
+        hide_env_values = true,
+        default_value = "",
+        value_name = "KEY"
+    )]
     key: String,
+    /// The key that a server on this machine is started with.
+    #[arg(long, env = "API_KEY", hide = true, hide_env_values = true, default_value = "")]
+    server_key: String,
+}
+
+impl Target {
+    fn key(&self) -> &str {
+        if self.key.is_empty() { &self.server_key } else { &self.key }
+    }
 }
 
 /// A command of this module.
@@ -80,7 +96,7 @@ impl Forebay {
 
     fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = format!("{}{path}", self.target.url.trim_end_matches('/'));
-        self.client.request(method, url).bearer_auth(&self.target.key)
+        self.client.request(method, url).bearer_auth(self.target.key())
     }
 
     /// Sends; an error answer becomes a failure with its detail.
@@ -133,7 +149,7 @@ async fn refused_text(response: Response, texts: &[(&str, &str)]) -> Failure {
     }
     match status {
         StatusCode::UNAUTHORIZED => {
-            Failure::Configuration(format!("{message}; set API_KEY or --key"))
+            Failure::Configuration(format!("{message}; set FOREBAY_KEY or --key"))
         }
         status if status.is_server_error() => Failure::Engine(message),
         _ => Failure::Other(message),
@@ -159,5 +175,13 @@ fn other(error: impl std::fmt::Display) -> Failure {
 }
 
 fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(other)
+    writeln!(std::io::stdout(), "{text}").map_err(unwritten)
+}
+
+/// Why an output was not written: a reader that has enough is no failure.
+pub(crate) fn unwritten(error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => other(error),
+    }
 }

@@ -36,8 +36,18 @@ impl Events {
         Ok(Events { response, text: String::new() })
     }
 
-    /// The next event: name, id, data. `None` when the server ended the stream.
+    /// The next event that is news: name, id, data. `None` when the server ended the stream.
     pub(crate) async fn next(&mut self) -> Option<(String, String, Value)> {
+        loop {
+            let heard = self.heard().await?;
+            if heard.0 != "heartbeat" {
+                return Some(heard);
+            }
+        }
+    }
+
+    /// The next event, also one that says nothing but where the stream is.
+    pub(crate) async fn heard(&mut self) -> Option<(String, String, Value)> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
                 let part = |name: &str| {
@@ -60,7 +70,11 @@ pub(crate) struct Socket(pub(crate) WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub(crate) async fn open(s: &Server, key: &str) -> Socket {
-        let url = format!("ws://{}/v1/subscribe", s.address);
+        Self::open_at(s, key, "/v1/subscribe").await
+    }
+
+    pub(crate) async fn open_at(s: &Server, key: &str, path: &str) -> Socket {
+        let url = format!("ws://{}{path}", s.address);
         let mut request = url.into_client_request().unwrap();
         request.headers_mut().insert("x-api-key", key.parse().unwrap());
         Socket(tokio_tungstenite::connect_async(request).await.unwrap().0)
@@ -70,8 +84,30 @@ impl Socket {
         self.0.send(Message::Text(command.to_string().into())).await.unwrap();
     }
 
+    /// The next frame that is news.
     pub(crate) async fn next(&mut self) -> Value {
+        loop {
+            let heard = self.heard().await;
+            if heard["event"] != "heartbeat" {
+                return heard;
+            }
+        }
+    }
+
+    /// The next frame, also one that says nothing but where a stream is.
+    pub(crate) async fn heard(&mut self) -> Value {
         let frame = self.0.next().await.unwrap().unwrap().into_text().unwrap();
         serde_json::from_str(frame.as_str()).unwrap()
+    }
+
+    /// Skips all frames up to the one that ends the connection: its code.
+    pub(crate) async fn end(&mut self) -> Option<u16> {
+        loop {
+            match self.0.next().await {
+                Some(Ok(Message::Close(frame))) => return frame.map(|frame| frame.code.into()),
+                Some(Ok(_)) => {}
+                _ => return None,
+            }
+        }
     }
 }

@@ -12,12 +12,11 @@ both! {
 }
 
 mod scenario {
-    use futures_util::StreamExt;
-    use serde_json::{Value, json};
+    use serde_json::json;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::{TcpSocket, TcpStream};
 
-    use crate::events::Events;
+    use crate::events::{Events, Socket};
     use crate::support::{Engine, KEY, Server, orders};
 
     const RECORDS: &str = "/v1/streams/orders/records";
@@ -74,9 +73,10 @@ mod scenario {
         let mut shot = Events::open(&s, "orders", &format!("{filter}&snapshot=true"), None).await;
         assert_eq!(old.next().await.unwrap().1, "1-1");
         assert_eq!(old.next().await.unwrap().1, "1-3");
-        for id in ["1-1", "1-3"] {
-            let (name, at, _) = shot.next().await.unwrap();
-            assert_eq!((name.as_str(), at.as_str()), ("snapshot", id));
+        for seq in [1, 3] {
+            let (name, at, data) = shot.next().await.unwrap();
+            assert_eq!((name.as_str(), at.as_str()), ("snapshot", ""));
+            assert_eq!(data["record"]["seq"], seq);
         }
         assert_eq!(shot.next().await.unwrap().0, "snapshot_end");
         s.post(RECORDS, json!([{"n": 4}, {"n": 5, "owner": "b"}, {"n": 7}])).await.expect(200);
@@ -96,15 +96,10 @@ mod scenario {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!({"n": 1})).await.expect(200);
-        let url = format!("ws://{}/v1/streams/orders/subscribe?after=0", s.address);
-        let mut request =
-            tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(url)
-                .unwrap();
-        request.headers_mut().insert("x-api-key", KEY.parse().unwrap());
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let path = "/v1/streams/orders/subscribe?after=0";
+        let mut socket = Socket::open_at(&s, KEY, path).await;
         for n in 1..=2 {
-            let frame = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            let event: Value = serde_json::from_str(frame.as_str()).unwrap();
+            let event = socket.next().await;
             assert_eq!(
                 (&event["event"], &event["id"]),
                 (&json!("create"), &json!(format!("1-{n}")))

@@ -129,9 +129,8 @@ impl Members {
         let arrived = record.received_at;
         self.matcher.matching(&View::from(record), arrived, |key| {
             let Some(queue) = self.queues.get(&key) else { return };
-            let event: &Event = event.get_or_insert_with(|| {
-                Event::record("create", (&stream.name, stream.epoch), record)
-            });
+            let event: &Event =
+                event.get_or_insert_with(|| Event::created((&stream.name, stream.epoch), record));
             if !queue.put(event) {
                 late.push(key);
             }

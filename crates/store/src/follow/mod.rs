@@ -61,7 +61,7 @@ pub(crate) struct Follower {
     seat: Option<Seat>,
     first: Vec<Event>,
     heard: Instant,
-    ended: bool,
+    failed: Option<Code>,
 }
 
 impl Follower {
@@ -80,8 +80,11 @@ impl Follower {
             if other_epoch || trimmed {
                 after = here.first_seq - 1;
                 let data = format!(r#"{{"after":{asked},"first":{}}}"#, here.first_seq);
-                first.push(Event::with("gap", format!("{}-{after}", stream.epoch), data));
+                first.push(Event::with("gap", Some(format!("{}-{after}", stream.epoch)), data));
             }
+        } else if snapshot_to.is_none() {
+            // Where "now" is: who drops out before the first record goes on from here.
+            first.push(Event::plain("heartbeat", Some(format!("{}-{after}", stream.epoch))));
         }
         Follower {
             store: store.clone(),
@@ -96,20 +99,20 @@ impl Follower {
             seat: None,
             first,
             heard: Instant::now(),
-            ended: false,
+            failed: None,
         }
     }
 
     /// The next events; `None` when the subscription is over. Giving this up midway loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Vec<Event>> {
         loop {
-            if self.ended || self.store.inner.stopping.is_cancelled() {
+            if self.failed.is_some() || self.store.inner.stopping.is_cancelled() {
                 return None;
             }
             let events = match self.step().await {
                 Ok(events) => events,
                 Err(error) => {
-                    self.ended = true;
+                    self.failed = Some(error.code);
                     vec![self.problem(&error)]
                 }
             };
@@ -186,10 +189,12 @@ impl Follower {
         drop(conn);
         // From here on nothing waits: a read that is given up midway loses no event.
         let mut events = std::mem::take(&mut self.first);
-        let name = if self.snapshot_to.is_some() { "snapshot" } else { "create" };
-        let place = (self.stream.name.as_str(), self.stream.epoch);
+        let (name, epoch) = (self.stream.name.as_str(), self.stream.epoch);
         let matching = records.iter().filter(|record| self.takes(record));
-        events.extend(matching.map(|record| Event::record(name, place, record)));
+        events.extend(matching.map(|record| match self.snapshot_to {
+            Some(_) => Event::in_snapshot(name, record),
+            None => Event::created((name, epoch), record),
+        }));
         self.after = records.last().map_or(up_to.max(self.after), |last| last.seq);
         if self.after >= up_to {
             self.joined_at = None;
@@ -230,7 +235,18 @@ impl Follower {
     }
 
     fn plain(&self, name: &'static str) -> Event {
-        Event::plain(name, format!("{}-{}", self.stream.epoch, self.after))
+        Event::plain(name, self.place())
+    }
+
+    /// Where a client goes on that has heard all until now: nowhere, while a snapshot lasts.
+    fn place(&self) -> Option<String> {
+        let place = format!("{}-{}", self.stream.epoch, self.after);
+        self.snapshot_to.is_none().then_some(place)
+    }
+
+    /// Why the subscription is over, where it did not end with the process.
+    pub(crate) fn failed(&self) -> Option<Code> {
+        self.failed
     }
 
     fn problem(&self, error: &Error) -> Event {
@@ -238,6 +254,6 @@ impl Follower {
             tracing::warn!(error = %error, cause = error.cause, "subscription failed");
         }
         let data = forebay_http::problem::document(error, "");
-        Event::with("error", format!("{}-{}", self.stream.epoch, self.after), data)
+        Event::with("error", self.place(), data)
     }
 }
