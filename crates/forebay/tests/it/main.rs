@@ -22,6 +22,7 @@ mod openapi;
 mod plans;
 mod pooled;
 mod reads;
+mod refusals;
 mod restart;
 mod resume;
 mod streams;
