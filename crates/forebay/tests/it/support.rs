@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -41,7 +42,30 @@ pub(crate) struct Server {
     pub(crate) database: Option<String>,
     pub(crate) address: String,
     pub(crate) admin: String,
+    pub(crate) log: Log,
     client: reqwest::Client,
+}
+
+/// What a server has logged.
+#[derive(Default, Clone)]
+pub(crate) struct Log(Arc<(Mutex<Vec<Value>>, Condvar)>);
+
+impl Log {
+    fn add(&self, line: &str) {
+        let (lines, more) = &*self.0;
+        lines.lock().unwrap().extend(serde_json::from_str::<Value>(line).ok());
+        more.notify_all();
+    }
+
+    /// Waits for a line, and returns all up to then.
+    pub(crate) fn until(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let (lines, more) = &*self.0;
+        let limit = std::time::Duration::from_secs(20);
+        let missing = |lines: &mut Vec<Value>| !lines.iter().any(&wanted);
+        let (lines, late) = more.wait_timeout_while(lines.lock().unwrap(), limit, missing).unwrap();
+        assert!(!late.timed_out(), "there is no such line: {lines:?}");
+        lines.clone()
+    }
 }
 
 /// A server's answer.
@@ -96,8 +120,9 @@ impl Server {
     /// Starts a process on a database: the embedded one, or the one of this URL.
     pub(crate) fn start_on(database: Option<String>, environment: &[(&str, &str)]) -> Server {
         let data = tempfile::tempdir().unwrap();
-        let (child, address, admin) = spawn(&data, database.as_deref(), environment);
-        Server { child, data, database, address, admin, client: client() }
+        let log = Log::default();
+        let (child, address, admin) = spawn(&data, database.as_deref(), environment, &log);
+        Server { child, data, database, address, admin, log, client: client() }
     }
 
     /// Starts another process on the same database.
@@ -115,7 +140,7 @@ impl Server {
     /// Starts a killed process again, on the address that its clients know.
     pub(crate) fn restart_at_same_place(&mut self) {
         let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
-        let started = spawn(&self.data, self.database.as_deref(), &listen);
+        let started = spawn(&self.data, self.database.as_deref(), &listen, &self.log);
         (self.child, self.address, self.admin) = started;
     }
 
@@ -127,7 +152,7 @@ impl Server {
 
     pub(crate) fn restart(&mut self) {
         self.kill();
-        let started = spawn(&self.data, self.database.as_deref(), &[]);
+        let started = spawn(&self.data, self.database.as_deref(), &[], &self.log);
         (self.child, self.address, self.admin) = started;
     }
 
@@ -224,6 +249,7 @@ fn spawn(
     data: &TempDir,
     database: Option<&str>,
     environment: &[(&str, &str)],
+    log: &Log,
 ) -> (Child, String, String) {
     let mut command = forebay();
     command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
@@ -239,7 +265,8 @@ fn spawn(
     let ready = lines.by_ref().map(Result::unwrap).any(|l| l.contains("\"message\":\"ready\""));
     assert!(ready, "the server ended: {:?}", child.wait());
     // What it says later is read, so that it is never held up.
-    std::thread::spawn(move || lines.for_each(drop));
+    let log = log.clone();
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| log.add(&line)));
     let run = std::fs::read_to_string(data.path().join("run.json")).unwrap();
     let run: Value = serde_json::from_str(&run).unwrap();
     assert_eq!(run["pid"], child.id());
