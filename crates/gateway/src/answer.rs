@@ -52,9 +52,15 @@ pub(crate) fn by_status(status: StatusCode) -> Error {
 
 fn log(error: &Error, request_id: &str) {
     let (code, cause) = (error.code.as_str(), error.cause.as_deref().unwrap_or_default());
-    if error.code.status() >= 500 {
-        tracing::error!(request_id, code, cause, "{}", error.detail);
-    } else {
-        tracing::debug!(request_id, code, cause, "{}", error.detail);
+    match error.code {
+        // What the client asked for and did not get is no fault of ours.
+        Code::IndexBehind => tracing::debug!(request_id, code, cause, "{}", error.detail),
+        Code::Overloaded | Code::Timeout => {
+            tracing::warn!(request_id, code, cause, "{}", error.detail);
+        }
+        known if known.status() >= 500 => {
+            tracing::error!(request_id, code, cause, "{}", error.detail);
+        }
+        _ => tracing::debug!(request_id, code, cause, "{}", error.detail),
     }
 }

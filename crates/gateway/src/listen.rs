@@ -33,12 +33,14 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Opens both doors.
-    pub async fn bind(public: &str, admin: &str) -> Result<Listening, String> {
-        let open = async |address: &str| {
-            TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))
+    /// Opens both doors; an error comes with the setting of the one that cannot be opened.
+    pub async fn bind(public: &str, admin: &str) -> Result<Listening, (&'static str, String)> {
+        let open = async |key, address: &str| {
+            let opened = TcpListener::bind(address).await;
+            opened.map_err(|e| (key, format!("cannot listen on {address}: {e}")))
         };
-        Ok(Listening { public: open(public).await?, admin: open(admin).await? })
+        let public = open("server.listen", public).await?;
+        Ok(Listening { public, admin: open("server.admin_listen", admin).await? })
     }
 
     /// The addresses, with the ports that were taken: public, admin.

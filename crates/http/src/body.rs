@@ -3,6 +3,8 @@
 use axum::body::{Body, HttpBody as _, to_bytes};
 use forebay_model::field::{nearest, push_pointer};
 use forebay_model::{Code, Error, FieldError, json};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 
@@ -23,6 +25,19 @@ pub async fn document(body: Body, max: usize) -> Result<Value, Error> {
     let text = std::str::from_utf8(&bytes)
         .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not UTF-8: {e}")))?;
     json::read(text).map_err(unreadable)
+}
+
+/// Refuses a body that says to be something else than JSON. Who says nothing means JSON, and so does
+/// `curl -d`, which calls everything a form.
+pub fn json_only(headers: &HeaderMap) -> Result<(), Error> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "text/json" | "application/x-www-form-urlencoded" => Ok(()),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
+        _ => Err(Error::new(Code::UnsupportedMediaType, "send application/json")),
+    }
 }
 
 /// The refusal of a body that is not JSON as it is read here.

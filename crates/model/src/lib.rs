@@ -12,6 +12,7 @@ pub mod json;
 pub mod principal;
 pub mod record;
 pub mod schema;
+mod search;
 pub mod stream;
 pub mod time;
 

@@ -16,7 +16,6 @@ mod tasks;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
-use std::time::Duration;
 
 use axum::Router;
 use forebay_contract::Identity;
@@ -30,9 +29,6 @@ use tokio_util::task::TaskTracker;
 use catalog::StoredCatalog;
 use config::StoreConfig;
 use follow::hub::Hubs;
-
-/// How long a stop waits for WebSockets.
-const PARTING: Duration = Duration::from_secs(3);
 
 /// The service.
 #[derive(Clone)]
@@ -103,13 +99,6 @@ impl Store {
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router().with_state(self.clone())
-    }
-
-    /// Waits until every WebSocket has ended, each with its reason: for a while, when the process stops.
-    pub async fn sockets_closed(&self) {
-        self.inner.sockets.close();
-        // Whoever does not agree to the end in that time has had it.
-        let _ = tokio::time::timeout(PARTING, self.inner.sockets.wait()).await;
     }
 
     /// Its background loops; they run until they are dropped.

@@ -56,6 +56,15 @@ impl Handshake {
     }
 }
 
+impl Store {
+    /// Waits until every WebSocket has ended, each with its reason: for a while, when the process stops.
+    pub async fn sockets_closed(&self) {
+        self.inner.sockets.close();
+        // Whoever does not agree to the end in its time has had it.
+        let _ = tokio::time::timeout(PARTING + PARTING / 2, self.inner.sockets.wait()).await;
+    }
+}
+
 /// What a client has said.
 pub(crate) enum Heard {
     /// A text.
