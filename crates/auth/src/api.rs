@@ -3,7 +3,8 @@
 use utoipa::{OpenApi, ToSchema};
 
 use crate::controllers::{
-    api_keys, invitations, jwks, login, me, mfa, roles, service_accounts, sessions, setup, users,
+    api_keys, invitations, jwks, login, me, mfa, reset, roles, service_accounts, sessions, setup,
+    users,
 };
 
 /// The description of this service's operations.
@@ -16,6 +17,7 @@ use crate::controllers::{
         login::second_factor,
         login::refresh,
         login::logout,
+        reset::reset,
         sessions::list,
         sessions::delete,
         sessions::delete_others,
@@ -29,6 +31,9 @@ use crate::controllers::{
         invitations::accept,
         invitations::register,
         me::show,
+        me::patch,
+        me::delete,
+        me::export,
         roles::list,
         roles::show,
         roles::put,

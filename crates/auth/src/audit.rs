@@ -29,11 +29,14 @@ const DOORS: &[Door] = &[
     ("POST", "/v1/auth/login/mfa", "login", "account"),
     ("POST", "/v1/auth/logout", "logout", "session"),
     ("POST", "/v1/auth/password/change", "password.change", "account"),
+    ("POST", "/v1/auth/password/reset", "password.reset", "account"),
     ("POST", "/v1/auth/refresh", "refresh", "session"),
     ("POST", "/v1/auth/register", "register", "account"),
     ("POST", "/v1/auth/step-up", "step_up", "account"),
     ("POST", "/v1/invitations", "invitation.create", "invitation"),
     ("POST", "/v1/invitations/accept", "invitation.accept", "account"),
+    ("PATCH", "/v1/me", "user.update", "account"),
+    ("DELETE", "/v1/me", "user.delete", "account"),
     ("POST", "/v1/me/mfa/recovery-codes", "recovery_codes.renew", "account"),
     ("POST", "/v1/me/mfa/totp", "totp.offer", "account"),
     ("DELETE", "/v1/me/mfa/totp", "totp.remove", "account"),
@@ -168,7 +171,7 @@ fn named(pattern: &str, path: &str) -> Option<String> {
 
 /// Whether a door is about the caller's own account.
 fn is_own(path: &str) -> bool {
-    path.starts_with("/v1/me/") || path.starts_with("/v1/auth/")
+    path == "/v1/me" || path.starts_with("/v1/me/") || path.starts_with("/v1/auth/")
 }
 
 /// Whether a refusal says something about who asks.

@@ -5,7 +5,7 @@ use forebay_model::principal::{Permission, Principal, meet_all};
 
 use crate::rights;
 use crate::session::Session;
-use crate::sql::api_key::ApiKey;
+use crate::sql::api_key::{self, ApiKey};
 use crate::sql::{account, person, role};
 
 /// The owner of keys that the administrator's first key has made: it is no account, and has all
@@ -49,6 +49,23 @@ pub(crate) async fn of_key(conn: &mut Conn, key: &ApiKey) -> Result<Option<Princ
         filter: key.filter.clone(),
         ..Principal::default()
     }))
+}
+
+/// What a principal holds now that is known by its id alone: nothing when it is gone or disabled.
+pub(crate) async fn held_by(conn: &mut Conn, id: &str) -> Result<Vec<Permission>, DbError> {
+    if id == bootstrap().id {
+        return Ok(bootstrap().permissions);
+    }
+    if let Some(key) = id.strip_prefix("key:") {
+        let Some(key) = api_key::find(conn, key).await? else { return Ok(Vec::new()) };
+        let principal = of_key(conn, &key).await?;
+        return Ok(principal.map(|principal| principal.permissions).unwrap_or_default());
+    }
+    let Some(account) = id.strip_prefix("user:") else { return Ok(Vec::new()) };
+    match account::find(conn, account).await? {
+        Some(account) if account.enabled => permissions_of(conn, &account.roles).await,
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// Who asks in a session. `None` when the account is gone or disabled.

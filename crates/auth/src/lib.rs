@@ -11,6 +11,7 @@ mod email;
 mod factor;
 mod identity;
 mod key;
+pub mod offline;
 mod open;
 mod password;
 mod rights;
@@ -91,7 +92,8 @@ impl Auth {
         tokio::join!(
             tasks::listen(directory),
             tasks::note_used(directory, db),
-            tasks::turn_keys(&self)
+            tasks::turn_keys(&self),
+            tasks::unlock(&self)
         );
     }
 }

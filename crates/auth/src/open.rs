@@ -73,13 +73,7 @@ impl Auth {
         let new = if key.is_none() { Some(key::generate("admin")?) } else { None };
         let own = new.as_deref().map(key::hash);
         let kept = keep(db, master.fingerprint().to_vec(), own.clone()).await?;
-        if kept.fingerprint != master.fingerprint() {
-            return Err(OpenError::Configuration(
-                "auth.master_key: the database was used with another master key: set MASTER_KEY to \
-                 the one that all processes of this deployment share"
-                    .to_owned(),
-            ));
-        }
+        check(&master, &kept)?;
         let made = new.filter(|_| own == kept.admin_key);
         let admin = key.map(key::hash).or(kept.admin_key).unwrap_or_default();
         let signer = Signer::new(&kept.cursor_secret);
@@ -127,6 +121,13 @@ impl Auth {
         Ok(())
     }
 
+    /// Takes whose counts of tries were set back.
+    pub(crate) async fn hear_unlocked(&self) -> Result<(), Error> {
+        let mut conn = self.inner.db.reader(Look::Point).await?;
+        self.inner.throttle.unlock(setting::unlocked(&mut conn).await?);
+        Ok(())
+    }
+
     /// Makes the signing keys that are needed and takes those that are there.
     pub(crate) async fn turn_keys(&self) -> Result<(), Error> {
         let now = self.inner.clock.now();
@@ -149,6 +150,25 @@ impl Auth {
         self.inner.keyring.replace(keys.collect::<Result<_, Error>>()?);
         Ok(())
     }
+}
+
+/// Finds the master key, and refuses one that is not the database's.
+pub(crate) async fn checked_master(db: &Db, config: &AuthConfig) -> Result<Master, OpenError> {
+    let master = find_master(db, config).await?;
+    let kept = keep(db, master.fingerprint().to_vec(), None).await?;
+    check(&master, &kept)?;
+    Ok(master)
+}
+
+fn check(master: &Master, kept: &Kept) -> Result<(), OpenError> {
+    if kept.fingerprint == master.fingerprint() {
+        return Ok(());
+    }
+    Err(OpenError::Configuration(
+        "auth.master_key: the database was used with another master key: set MASTER_KEY to the one \
+         that all processes of this deployment share"
+            .to_owned(),
+    ))
 }
 
 async fn find_master(db: &Db, config: &AuthConfig) -> Result<Master, OpenError> {

@@ -64,6 +64,7 @@ pub(crate) struct Secrets {
     refresh: hmac::Key,
     cookie: hmac::Key,
     challenge: hmac::Key,
+    reset: hmac::Key,
 }
 
 impl Secrets {
@@ -76,6 +77,7 @@ impl Secrets {
             refresh: key("refresh token"),
             cookie: key("session cookie"),
             challenge: key("second factor challenge"),
+            reset: key("password reset"),
         }
     }
 
@@ -108,6 +110,11 @@ impl Secrets {
     /// What signs the time between a password and a second factor.
     pub(crate) fn challenge(&self) -> &hmac::Key {
         &self.challenge
+    }
+
+    /// What signs the links by which a password is chosen anew.
+    pub(crate) fn reset(&self) -> &hmac::Key {
+        &self.reset
     }
 }
 

@@ -49,6 +49,18 @@ pub(crate) async fn note_used(directory: &Directory, db: &Db) {
     }
 }
 
+/// Hears whose counts of tries were set back, until it is dropped.
+pub(crate) async fn unlock(auth: &Auth) {
+    let mut changes = auth.inner.directory.subscribe();
+    loop {
+        if let Err(error) = auth.hear_unlocked().await {
+            tracing::warn!(%error, "who was unlocked cannot be heard");
+        }
+        // The directory lives as long as this does.
+        let _ = changes.changed().await;
+    }
+}
+
 /// Sees to it that there is a key that signs, until it is dropped.
 pub(crate) async fn turn_keys(auth: &Auth) {
     let mut every = tokio::time::interval(TURN);

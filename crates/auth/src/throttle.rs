@@ -40,6 +40,8 @@ type Cell = [u8; 32];
 pub(crate) struct Throttle {
     names: hmac::Key,
     cells: Mutex<HashMap<Cell, i64>>,
+    /// Whose counts an administrator has set back, and when that was: they are counted anew.
+    unlocked: Mutex<HashMap<Vec<u8>, i64>>,
 }
 
 /// A try that may go on.
@@ -54,15 +56,37 @@ impl Throttle {
     pub(crate) fn new(master: &Master) -> Throttle {
         let key: [u8; 32] = master.derive("throttle");
         let names = hmac::Key::new(hmac::HMAC_SHA256, &key);
-        Throttle { names, cells: Mutex::new(HashMap::new()) }
+        Throttle { names, cells: Mutex::default(), unlocked: Mutex::default() }
+    }
+
+    /// What stands for a name, or for an account, where it is written down that its counts were set
+    /// back.
+    pub(crate) fn unlocked_name(&self, name: &str) -> Vec<u8> {
+        self.cell(&["unlocked", name]).to_vec()
+    }
+
+    /// Takes whose counts were set back, and when.
+    pub(crate) fn unlock(&self, unlocked: HashMap<Vec<u8>, i64>) {
+        *self.unlocked.lock().unwrap_or_else(PoisonError::into_inner) = unlocked;
+    }
+
+    /// Since when a name is counted; nothing when that was never set back.
+    fn since(&self, name: &str) -> String {
+        let unlocked = self.unlocked.lock().unwrap_or_else(PoisonError::into_inner);
+        if unlocked.is_empty() {
+            return String::new();
+        }
+        let at = unlocked.get(self.cell(&["unlocked", name]).as_slice());
+        at.map(i64::to_string).unwrap_or_default()
     }
 
     /// Counts a try at a name (as it is compared) from an address.
     pub(crate) fn name(&self, name: &str, address: IpAddr, now: Timestamp) -> Result<Pass> {
         let network = network(address);
         let address = (self.cell(&["address", &network]), ADDRESS);
-        let pair = (self.cell(&["pair", name, &network]), PAIR);
-        let anywhere = (self.cell(&["name", name]), NAME);
+        let since = self.since(name);
+        let pair = (self.cell(&["pair", name, &network, &since]), PAIR);
+        let anywhere = (self.cell(&["name", name, &since]), NAME);
         let mut cells = self.cells();
         let slowed = wait(&cells, anywhere, now) > 0;
         let mut taken = vec![address, pair];
@@ -81,7 +105,8 @@ impl Throttle {
 
     /// Counts a try at an account's second factor.
     pub(crate) fn code(&self, account: &str, now: Timestamp) -> Result<Pass> {
-        let taken = take(&mut self.cells(), vec![(self.cell(&["code", account]), CODE)], now)?;
+        let code = (self.cell(&["code", account, &self.since(account)]), CODE);
+        let taken = take(&mut self.cells(), vec![code], now)?;
         Ok(Pass { taken, slowed: false })
     }
 
@@ -241,6 +266,23 @@ mod tests {
         assert!(t.code("a", at(299)).is_err());
         assert!(t.code("b", at(0)).is_ok());
         assert!(t.code("a", at(300)).is_ok());
+    }
+
+    #[test]
+    fn whoever_is_unlocked_is_counted_anew() {
+        let t = throttle();
+        let home = ip("192.0.2.1");
+        for _ in 0..10 {
+            t.name("a", home, at(0)).unwrap();
+            t.name("b", home, at(0)).unwrap();
+        }
+        (0..5).for_each(|_| drop(t.code("a", at(0)).unwrap()));
+        t.unlock(HashMap::from([(t.unlocked_name("a"), 7)]));
+        for _ in 0..10 {
+            t.name("a", home, at(0)).unwrap();
+        }
+        assert!(t.name("a", home, at(0)).is_err() && t.name("b", home, at(0)).is_err());
+        t.code("a", at(0)).unwrap();
     }
 
     #[test]

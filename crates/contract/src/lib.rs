@@ -16,6 +16,7 @@ pub const OPEN_DOORS: &[(&str, &str)] = &[
     ("GET", "/.well-known/jwks.json"),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/password/reset"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/invitations/accept"),

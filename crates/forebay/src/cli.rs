@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use forebay_config::Config;
 
-use crate::{Failure, client, openapi, serve};
+use crate::{Failure, client, openapi, serve, user};
 
 /// The backend for streams of records.
 #[derive(Debug, Parser)]
@@ -24,6 +24,11 @@ enum Command {
     Demo(Flags),
     #[command(flatten)]
     Client(client::ClientCommand),
+    /// Make, list, disable or let in people, on the database itself.
+    User {
+        #[command(subcommand)]
+        command: user::UserCommand,
+    },
     /// Look at the settings.
     Config {
         #[command(subcommand)]
@@ -53,12 +58,8 @@ enum ConfigCommand {
 /// Flags that win over every other source of settings.
 #[derive(Debug, Args)]
 pub(crate) struct Flags {
-    /// Folder with app.yaml, database.yaml and logging.yaml.
-    #[arg(long, value_name = "DIR")]
-    config: Option<PathBuf>,
-    /// Where data is kept.
-    #[arg(long, value_name = "DIR")]
-    data: Option<String>,
+    #[command(flatten)]
+    place: Place,
     /// The public address.
     #[arg(long, value_name = "ADDR")]
     listen: Option<String>,
@@ -67,13 +68,34 @@ pub(crate) struct Flags {
     admin_listen: Option<String>,
 }
 
+/// Where settings and data are.
+#[derive(Debug, Args)]
+pub(crate) struct Place {
+    /// Folder with app.yaml, database.yaml and logging.yaml.
+    #[arg(long, value_name = "DIR")]
+    config: Option<PathBuf>,
+    /// Where data is kept.
+    #[arg(long, value_name = "DIR")]
+    data: Option<String>,
+}
+
 impl Flags {
     fn load(&self) -> Result<Config, Failure> {
-        let all = [
-            ("server.data_dir", &self.data),
+        self.place.load_with(&[
             ("server.listen", &self.listen),
             ("server.admin_listen", &self.admin_listen),
-        ];
+        ])
+    }
+}
+
+impl Place {
+    /// Reads the settings as `serve` does.
+    pub(crate) fn load(&self) -> Result<Config, Failure> {
+        self.load_with(&[])
+    }
+
+    fn load_with(&self, more: &[(&'static str, &Option<String>)]) -> Result<Config, Failure> {
+        let all = [&[("server.data_dir", &self.data)], more].concat();
         let set: Vec<_> = all.iter().filter_map(|(k, v)| Some((*k, (*v).clone()?))).collect();
         let environment = std::env::vars_os()
             .filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?)));
@@ -88,6 +110,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Serve(flags) => serve::run(&flags.load()?, serve::Mode::Serve),
         Command::Demo(flags) => serve::run(&flags.load()?, serve::Mode::Demo),
         Command::Client(command) => client::run(command),
+        Command::User { command } => user::run(command),
         Command::Config { command: ConfigCommand::Explain { flags, json } } => {
             explain(&flags.load()?, json)
         }

@@ -1,5 +1,6 @@
 //! Forebay: the backend for streams of records, in one binary.
 
+mod ask;
 mod cli;
 mod client;
 mod demo;
@@ -7,6 +8,7 @@ mod openapi;
 mod serve;
 mod settings;
 mod setup;
+mod user;
 
 use std::io::Write as _;
 use std::process::ExitCode;

@@ -199,7 +199,8 @@ fn make(path: &Path) -> std::io::Result<File> {
     File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
-fn unusable(error: DbError) -> Failure {
+/// Why a database cannot be opened, with the exit status of it.
+pub(crate) fn unusable(error: DbError) -> Failure {
     match error {
         DbError::Newer { .. } => Failure::Newer(error.to_string()),
         error => Failure::Engine(error.to_string()),
@@ -224,7 +225,8 @@ fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::
     std::fs::rename(draft, data_dir.join("run.json"))
 }
 
-fn not_opened(error: OpenError) -> Failure {
+/// Why the accounts cannot be opened, with the exit status of it.
+pub(crate) fn not_opened(error: OpenError) -> Failure {
     match error {
         OpenError::Configuration(what) => Failure::Configuration(what),
         OpenError::Other(error) => other(&error),

@@ -1,11 +1,14 @@
 //! Real servers and real data for the tests: a PostgreSQL and a PgBouncer of a test's own, on
-//! private ports in scratch folders; the folder of published vectors and real files.
+//! private ports in scratch folders; programs of others that speak with Forebay; the folder of
+//! published vectors and real files.
 
 mod bouncer;
+mod clients;
 mod data;
 mod host;
 mod postgres;
 
 pub use bouncer::PgBouncer;
+pub use clients::{oathtool, python_with_jwt};
 pub use data::{DATA, data, lacks};
 pub use postgres::{Postgres, Stop};

@@ -28,6 +28,13 @@ pub struct UserChange {
     pub password: Option<String>,
 }
 
+/// A change of one's own account.
+#[derive(ToSchema)]
+pub struct MeChange {
+    /// For people.
+    pub name: String,
+}
+
 /// A person's account.
 #[derive(ToSchema)]
 pub struct User {

@@ -195,3 +195,12 @@ pub struct Registering {
     /// 15 characters or more.
     pub password: String,
 }
+
+/// A password that is chosen anew.
+#[derive(ToSchema)]
+pub struct PasswordReset {
+    /// From the link; good for an hour, and once.
+    pub token: String,
+    /// 15 characters or more; 8 beside a second factor.
+    pub password: String,
+}

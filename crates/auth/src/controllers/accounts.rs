@@ -1,7 +1,7 @@
 //! What the accounts of people and of programs have in common: how one is found, changed, and given
 //! roles.
 
-use forebay_db::{Conn, Look};
+use forebay_db::{Conn, DbError, Look};
 use forebay_http::body;
 use forebay_http::query::Params;
 use forebay_model::principal::Principal;
@@ -99,7 +99,7 @@ impl Change {
 
 /// Refuses what would leave nobody who may do everything. Under the lock: two who take it from each
 /// other at the same time do so one after the other.
-pub(super) async fn one_is_left(
+pub(crate) async fn one_is_left(
     conn: &mut Conn,
     before: &Account,
     after: Option<&Account>,
@@ -139,20 +139,31 @@ pub(super) async fn found(
 
 /// Whether somebody may give these roles: each exists, and holds nothing that the giver lacks.
 pub(super) async fn may_assign(conn: &mut Conn, who: &Principal, roles: &[String]) -> Done<()> {
+    if let Some(error) = unknown_role(conn, roles).await? {
+        return Ok(Err(error));
+    }
+    let permissions = directory::permissions_of(conn, roles).await?;
+    Ok(may_grant(who, &permissions, "/roles"))
+}
+
+/// What is wrong with a list of roles, where something is.
+pub(crate) async fn unknown_role(
+    conn: &mut Conn,
+    roles: &[String],
+) -> Result<Option<Error>, DbError> {
     if roles.len() > MOST_ROLES {
         let message = format!("at most {MOST_ROLES}");
-        return Ok(Err(Error::invalid(FieldError::new("/roles", "too_long", message))));
+        return Ok(Some(Error::invalid(FieldError::new("/roles", "too_long", message))));
     }
     for (at, name) in roles.iter().enumerate() {
         let known = rights::built_in(name).is_some() || role::find(conn, name).await?.is_some();
         if !known || roles[..at].contains(name) {
             let path = format!("/roles/{at}");
             let message = if known { "stands twice" } else { "there is no such role" };
-            return Ok(Err(Error::invalid(FieldError::new(path, "invalid", message))));
+            return Ok(Some(Error::invalid(FieldError::new(path, "invalid", message))));
         }
     }
-    let permissions = directory::permissions_of(conn, roles).await?;
-    Ok(may_grant(who, &permissions, "/roles"))
+    Ok(None)
 }
 
 /// The answer where there is no such account.

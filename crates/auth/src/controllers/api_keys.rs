@@ -329,7 +329,8 @@ fn with_secret(status: StatusCode, key: &ApiKey, secret: &str) -> axum::response
     json_text(status, Value::Object(document).to_string())
 }
 
-fn describe(key: &ApiKey) -> Map<String, Value> {
+/// As it is shown.
+pub(super) fn describe(key: &ApiKey) -> Map<String, Value> {
     let document = json!({
         "id": key.id,
         "name": key.name,

@@ -1,11 +1,11 @@
 //! How somebody gets an account: by an invitation, or by asking where that is enough.
 
 use axum::extract::{Request, State};
-use forebay_db::Look;
+use forebay_db::{Conn, DbError, Look};
 use forebay_http::principal::Peer;
 use forebay_http::query::Params;
 use forebay_http::{Answer, Who, body};
-use forebay_model::principal::USERS_WRITE;
+use forebay_model::principal::{Principal, USERS_WRITE};
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error};
 use http::StatusCode;
@@ -22,7 +22,7 @@ use crate::sign_in::{Caller, count};
 use crate::sql::account::Account;
 use crate::sql::invitation::{self, Invitation};
 use crate::sql::person::{Hashed, Person};
-use crate::{Auth, audit, email, key};
+use crate::{Auth, audit, directory, email, key};
 
 /// How long an invitation is good, in microseconds.
 const GOOD: i64 = 7 * 24 * 3600 * 1_000_000;
@@ -128,7 +128,10 @@ pub(crate) async fn accept(
     let begun = auth.change(move |conn| {
         Box::pin(async move {
             // The roles are the ones that exist still: one that is gone gives nothing.
-            if invitation::find(conn, &hash).await?.is_none() {
+            let Some(found) = invitation::find(conn, &hash).await? else {
+                return Ok(Err(unknown()));
+            };
+            if !may_still(conn, &found).await? {
                 return Ok(Err(unknown()));
             }
             let begun = enrol(conn, &account, &person, session).await?;
@@ -141,6 +144,15 @@ pub(crate) async fn accept(
     let begun = begun.await?;
     count("accepted");
     Ok(auth.signed_in(StatusCode::CREATED, &begun, cookie)?)
+}
+
+/// Whether whoever has invited could do so now: whose rights are taken away gives them to nobody by
+/// what they have handed out before.
+async fn may_still(conn: &mut Conn, invitation: &Invitation) -> Result<bool, DbError> {
+    let permissions = directory::held_by(conn, &invitation.invited_by).await?;
+    let inviter = Principal { permissions, ..Principal::default() };
+    let given = directory::permissions_of(conn, &invitation.roles).await?;
+    Ok(inviter.require(USERS_WRITE).is_ok() && given.iter().all(|one| inviter.holds(one)))
 }
 
 /// `POST /v1/auth/register`: an account without roles, where registration is open. An address that
@@ -193,7 +205,7 @@ pub(crate) async fn register(
 }
 
 /// The account of somebody new.
-pub(super) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
+pub(crate) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> Account {
     Account {
         id: uuid::Uuid::now_v7().to_string(),
         person: true,
@@ -206,7 +218,7 @@ pub(super) fn new_account(name: String, roles: Vec<String>, now: Timestamp) -> A
 }
 
 /// What somebody new signs in with.
-pub(super) fn person(account: &str, address: &str, password: Hashed) -> Person {
+pub(crate) fn person(account: &str, address: &str, password: Hashed) -> Person {
     Person {
         account: account.to_owned(),
         email: address.to_owned(),

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::{Done, MAX_BYTES};
 use crate::answer::secret;
-use crate::challenge::{self, Challenge};
+use crate::challenge::FACTOR;
 use crate::session::{GRACE, Refresh};
 use crate::sign_in::{Begun, Caller, Ends, Opening, Second, count, wrong, wrong_code};
 use crate::sql::person::Person;
@@ -84,7 +84,7 @@ async fn second_is_due(auth: &Auth, person: &Person, hash: &str, now: Timestamp)
         return Err(wrong().into());
     }
     count("second_factor_due");
-    let token = challenge::write(auth.inner.secrets.challenge(), &person.account, hash, now);
+    let token = FACTOR.write(auth.inner.secrets.challenge(), &person.account, hash, now);
     let methods = ["totp", "recovery_code"];
     let body = json!({"mfa_required": true, "mfa_token": token, "methods": methods});
     Ok(secret(StatusCode::OK, &body))
@@ -140,7 +140,7 @@ pub(crate) async fn second_factor(
 
 async fn challenged(auth: &Auth, token: &str) -> Result<(Person, String), Error> {
     let over = || Error::new(Code::InvalidCredentials, "sign in anew: the time for it is over");
-    let read = Challenge::read(token).ok_or_else(over)?;
+    let read = FACTOR.read(token).ok_or_else(over)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let person = person::find(&mut conn, &read.account).await?.ok_or_else(over)?;
     let hash = person.password.as_ref().map(|password| password.hash.clone()).unwrap_or_default();

@@ -1,12 +1,13 @@
 //! The routes of the service: one line each.
 
-mod accounts;
+pub(crate) mod accounts;
 pub(crate) mod api_keys;
 pub(crate) mod invitations;
 pub(crate) mod jwks;
 pub(crate) mod login;
 pub(crate) mod me;
 pub(crate) mod mfa;
+pub(crate) mod reset;
 pub(crate) mod roles;
 pub(crate) mod service_accounts;
 pub(crate) mod sessions;
@@ -37,12 +38,14 @@ pub(crate) fn router(auth: &Auth) -> Router<Auth> {
         .route("/v1/auth/login/mfa", post(login::second_factor))
         .route("/v1/auth/logout", post(login::logout))
         .route("/v1/auth/password/change", post(sessions::change_password))
+        .route("/v1/auth/password/reset", post(reset::reset))
         .route("/v1/auth/refresh", post(login::refresh))
         .route("/v1/auth/register", post(invitations::register))
         .route("/v1/auth/step-up", post(sessions::step_up))
         .route("/v1/invitations", post(invitations::create))
         .route("/v1/invitations/accept", post(invitations::accept))
-        .route("/v1/me", get(me::show))
+        .route("/v1/me", get(me::show).patch(me::patch).delete(me::delete))
+        .route("/v1/me/export", get(me::export))
         .route("/v1/me/mfa/recovery-codes", post(mfa::renew_codes))
         .route("/v1/me/mfa/totp", post(mfa::offer).delete(mfa::remove))
         .route("/v1/me/mfa/totp/confirm", post(mfa::confirm))
@@ -65,7 +68,7 @@ const MAX_BYTES: usize = 64 << 10;
 const MAX_NAME_BYTES: usize = 200;
 
 /// The inner result is the client's, the outer one the engine's.
-type Done<T> = Result<Result<T, Error>, DbError>;
+pub(crate) type Done<T> = Result<Result<T, Error>, DbError>;
 
 impl Auth {
     /// Makes a change of identity: one after the other, heard at once in this process.
@@ -128,7 +131,7 @@ fn session_of(who: &Principal) -> Result<&str, Error> {
     who.session_id.as_deref().ok_or_else(none)
 }
 
-fn read_name(name: Option<String>) -> Result<String, Error> {
+pub(crate) fn read_name(name: Option<String>) -> Result<String, Error> {
     match name {
         Some(name) if !name.trim().is_empty() && name.len() <= MAX_NAME_BYTES => Ok(name),
         Some(_) => {

@@ -42,7 +42,8 @@ pub(crate) async fn list(State(auth): State<Auth>, Who(who): Who, params: Params
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": null}).to_string()))
 }
 
-fn describe(session: &Session, current: &str) -> Value {
+/// As it is shown.
+pub(super) fn describe(session: &Session, current: &str) -> Value {
     json!({
         "id": session.id,
         "current": session.id == current,

@@ -96,9 +96,7 @@ pub(crate) async fn create(
             }
             account.roles.sort();
             if !person::insert(conn, &person).await? {
-                let message = "the address has an account already";
-                let field = FieldError::new("/email", "taken", message);
-                return Ok(Err(Error::new(Code::Conflict, message).field(field)));
+                return Ok(Err(taken()));
             }
             account::put(conn, &account).await?;
             Ok(Ok((account, person)))
@@ -195,6 +193,12 @@ pub(crate) async fn patch(
     Ok(shown(StatusCode::OK, &account, &person))
 }
 
+/// The answer to an address that somebody has.
+pub(crate) fn taken() -> Error {
+    let message = "the address has an account already";
+    Error::new(Code::Conflict, message).field(FieldError::new("/email", "taken", message))
+}
+
 /// Gives somebody another password; all that the one before has opened ends.
 pub(crate) async fn reset(
     conn: &mut Conn,
@@ -277,7 +281,8 @@ fn shown(status: StatusCode, account: &Account, person: &Person) -> Response {
     versioned(&HeaderMap::new(), status, &tag, describe(account, person).to_string())
 }
 
-fn describe(account: &Account, person: &Person) -> Value {
+/// As it is shown.
+pub(crate) fn describe(account: &Account, person: &Person) -> Value {
     json!({
         "id": account.id,
         "email": person.email,

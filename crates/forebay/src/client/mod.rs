@@ -2,8 +2,11 @@
 
 mod chunks;
 mod envelope;
+mod keys;
+mod login;
 mod push;
 mod query;
+mod session;
 mod streams;
 mod tail;
 
@@ -16,6 +19,8 @@ use serde_json::Value;
 
 use crate::Failure;
 
+pub(crate) use keys::KeyCommand;
+pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use query::QueryArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
@@ -27,7 +32,8 @@ pub(crate) struct Target {
     /// Where Forebay listens.
     #[arg(long, env = "FOREBAY_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
     url: String,
-    /// The key; without it the one of API_KEY, which a server takes too.
+    /// The key; without one that of API_KEY, which a server takes too, else the session of
+    /// `forebay login`.
     #[arg(
         long,
         env = "FOREBAY_KEY",
@@ -63,6 +69,15 @@ pub(crate) enum ClientCommand {
     },
     /// Write all records of a stream to a file.
     Export(ExportArgs),
+    /// Make, list, rotate or revoke API keys.
+    Key {
+        #[command(subcommand)]
+        command: KeyCommand,
+    },
+    /// Sign in: commands without a key are yours from then on.
+    Login(LoginArgs),
+    /// Sign out.
+    Logout(LogoutArgs),
 }
 
 /// Runs a command.
@@ -76,6 +91,9 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
+            ClientCommand::Key { command } => keys::run(command).await,
+            ClientCommand::Login(args) => login::login(args).await,
+            ClientCommand::Logout(args) => login::logout(args).await,
         }
     })
 }
@@ -88,15 +106,36 @@ pub(crate) struct Forebay {
 
 impl Forebay {
     fn new(target: Target) -> Result<Forebay, Failure> {
-        // A second call finds the same provider in place.
-        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let client = Client::builder().user_agent("forebay-cli").build().map_err(other)?;
-        Ok(Forebay { client, target })
+        Ok(Forebay { client: client()?, target })
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let url = format!("{}{path}", self.target.url.trim_end_matches('/'));
-        self.client.request(method, url).bearer_auth(self.target.key())
+    /// A request with a credential that is good for now.
+    async fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
+        let base = self.target.url.trim_end_matches('/');
+        let request = self.client.request(method, format!("{base}{path}"));
+        let key = self.target.key();
+        if !key.is_empty() {
+            return Ok(request.bearer_auth(key));
+        }
+        let token = session::token(&self.client, base).await?;
+        Ok(request.bearer_auth(token.unwrap_or_default()))
+    }
+
+    /// All items of a list, page by page.
+    async fn all(&self, path: &str) -> Result<Vec<Value>, Failure> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let request = self.request(Method::GET, path).await?.query(&[("limit", "1000")]);
+            let request = request.query(&cursor.map(|cursor| [("cursor", cursor)]));
+            let mut page: Value = self.send(request).await?.json().await.map_err(other)?;
+            if let Some(page) = page["items"].as_array_mut() {
+                items.append(page);
+            }
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = Some(next.to_owned()),
+                None => return Ok(items),
+            }
+        }
     }
 
     /// Sends; an error answer becomes a failure with its detail.
@@ -121,6 +160,12 @@ impl Forebay {
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
         Failure::Engine(format!("{} does not answer: {error}", self.target.url))
     }
+}
+
+fn client() -> Result<Client, Failure> {
+    // A second call finds the same provider in place.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Client::builder().user_agent("forebay-cli").build().map_err(other)
 }
 
 /// What an error answer says, for people.
@@ -148,9 +193,9 @@ async fn refused_text(response: Response, texts: &[(&str, &str)]) -> Failure {
         }
     }
     match status {
-        StatusCode::UNAUTHORIZED => {
-            Failure::Configuration(format!("{message}; set FOREBAY_KEY or --key"))
-        }
+        StatusCode::UNAUTHORIZED => Failure::Configuration(format!(
+            "{message}; set FOREBAY_KEY or --key, or sign in: forebay login"
+        )),
         status if status.is_server_error() => Failure::Engine(message),
         _ => Failure::Other(message),
     }
@@ -174,7 +219,8 @@ fn other(error: impl std::fmt::Display) -> Failure {
     Failure::Other(error.to_string())
 }
 
-fn print(text: &str) -> Result<(), Failure> {
+/// Writes a line to stdout.
+pub(crate) fn print(text: &str) -> Result<(), Failure> {
     writeln!(std::io::stdout(), "{text}").map_err(unwritten)
 }
 

@@ -131,7 +131,7 @@ async fn deliver(
     let mut tried = 0;
     loop {
         tried += 1;
-        let request = forebay.request(Method::POST, path).header("content-type", chunk.kind);
+        let request = forebay.request(Method::POST, path).await?.header("content-type", chunk.kind);
         let request = request.header("idempotency-key", key).body(chunk.body.clone());
         let (failure, wait) = match request.send().await {
             Ok(response) => {

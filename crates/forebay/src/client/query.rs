@@ -105,7 +105,7 @@ async fn page(
     more: &[(&str, &str)],
 ) -> Result<Value, Failure> {
     let path = format!("/v1/streams/{}/records", args.stream);
-    let request = forebay.request(Method::GET, &path).query(&[("filter", &args.filter)]);
+    let request = forebay.request(Method::GET, &path).await?.query(&[("filter", &args.filter)]);
     let texts = [("?filter", args.filter.as_str())];
     forebay.send_text(request.query(more), &texts).await?.json().await.map_err(other)
 }
@@ -192,7 +192,7 @@ async fn groups(forebay: &Forebay, args: &QueryArgs) -> Result<Rows, Failure> {
     texts.extend(metric_texts);
     let texts: Vec<(&str, &str)> =
         texts.iter().map(|(path, text)| (path.as_str(), *text)).collect();
-    let request = forebay.request(Method::POST, &path).json(&body);
+    let request = forebay.request(Method::POST, &path).await?.json(&body);
     let mut answer: Value =
         forebay.send_text(request, &texts).await?.json().await.map_err(other)?;
     let (mut names, mut rows) = (Vec::new(), Vec::new());

@@ -83,18 +83,18 @@ pub(super) async fn run(command: StreamCommand) -> Result<(), Failure> {
         StreamCommand::List { json, target } => list(&Forebay::new(target)?, json).await,
         StreamCommand::Show { name, json, target } => {
             let forebay = Forebay::new(target)?;
-            let request = forebay.request(Method::GET, &format!("/v1/streams/{name}"));
+            let request = forebay.request(Method::GET, &format!("/v1/streams/{name}")).await?;
             show(forebay.send(request).await?, json).await
         }
         StreamCommand::Put { name, file, json, force, target } => {
             let forebay = Forebay::new(target)?;
             let path = format!("/v1/streams/{name}?force={force}");
-            let request = forebay.request(Method::PUT, &path).body(definition(&file)?);
+            let request = forebay.request(Method::PUT, &path).await?.body(definition(&file)?);
             show(forebay.send(request.header(CONTENT_TYPE, "application/json")).await?, json).await
         }
         StreamCommand::Delete { name, target } => {
             let forebay = Forebay::new(target)?;
-            let request = forebay.request(Method::DELETE, &format!("/v1/streams/{name}"));
+            let request = forebay.request(Method::DELETE, &format!("/v1/streams/{name}")).await?;
             forebay.send(request).await.map(drop)
         }
     }
@@ -122,17 +122,7 @@ async fn show(response: reqwest::Response, json: bool) -> Result<(), Failure> {
 }
 
 async fn list(forebay: &Forebay, json: bool) -> Result<(), Failure> {
-    let mut streams = Vec::new();
-    let mut path = "/v1/streams?limit=1000".to_owned();
-    loop {
-        let response = forebay.send(forebay.request(Method::GET, &path)).await?;
-        let mut page: Value = response.json().await.map_err(other)?;
-        if let Some(items) = page["items"].as_array_mut() {
-            streams.append(items);
-        }
-        let Some(cursor) = page["next_cursor"].as_str() else { break };
-        path = format!("/v1/streams?limit=1000&cursor={cursor}");
-    }
+    let streams = forebay.all("/v1/streams").await?;
     if json {
         return print(&Value::Array(streams).to_string());
     }
@@ -156,7 +146,7 @@ async fn list(forebay: &Forebay, json: bool) -> Result<(), Failure> {
 pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
     let forebay = Forebay::new(args.target)?;
     let path = format!("/v1/streams/{}/export?format={}", args.stream, args.format);
-    let request = forebay.request(Method::GET, &path).query(&[("filter", &args.filter)]);
+    let request = forebay.request(Method::GET, &path).await?.query(&[("filter", &args.filter)]);
     let mut response = forebay.send_text(request, &[("?filter", &args.filter)]).await?;
     let mut out: Box<dyn Write> = match &args.output {
         Some(file) => {

@@ -33,7 +33,8 @@ pub(super) async fn tail(args: TailArgs) -> Result<(), Failure> {
     let mut last = args.after;
     loop {
         let path = format!("/v1/streams/{}/subscribe", args.stream);
-        let mut request = forebay.request(Method::GET, &path).query(&[("filter", &args.filter)]);
+        let mut request =
+            forebay.request(Method::GET, &path).await?.query(&[("filter", &args.filter)]);
         if let Some(last) = &last {
             request = request.header("last-event-id", last);
         }

@@ -1,6 +1,11 @@
 //! The audit: who did what, from where, and how it ended, as records like any others.
 
-use crate::support::both;
+use std::time::{Duration, Instant};
+
+use reqwest::Method;
+use serde_json::Value;
+
+use crate::support::{Server, answer, both};
 
 both! {
     changes_and_refusals_are_written_down
@@ -9,30 +14,29 @@ both! {
     an_administrator_sees_what_somebody_sees
 }
 
-mod scenario {
-    use std::time::{Duration, Instant};
+/// The events of an action, in their order, when there are so many.
+pub(crate) async fn events(s: &Server, action: &str, count: usize) -> Vec<Value> {
+    let filter = format!("data.action == \"{action}\"");
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let path = "/v1/audit?sort=time&limit=100";
+        let page = answer(s.request(Method::GET, path).query(&[("filter", &filter)])).await;
+        let found = page.expect(200)["items"].as_array().unwrap().clone();
+        if found.len() >= count {
+            assert_eq!(found.len(), count, "{action}: {found:?}");
+            return found.into_iter().map(|mut record| record["data"].take()).collect();
+        }
+        assert!(Instant::now() < deadline, "{action}: {found:?}");
+    }
+}
 
+mod scenario {
     use reqwest::Method;
     use serde_json::{Value, json};
 
+    use super::*;
     use crate::people::{ADMIN, PASSWORD};
     use crate::support::{Engine, Server, answer, orders};
-
-    /// The events of an action, in their order, when there are so many.
-    async fn events(s: &Server, action: &str, count: usize) -> Vec<Value> {
-        let filter = format!("data.action == \"{action}\"");
-        let deadline = Instant::now() + Duration::from_secs(30);
-        loop {
-            let path = "/v1/audit?sort=time&limit=100";
-            let page = answer(s.request(Method::GET, path).query(&[("filter", &filter)])).await;
-            let found = page.expect(200)["items"].as_array().unwrap().clone();
-            if found.len() >= count {
-                assert_eq!(found.len(), count, "{action}: {found:?}");
-                return found.into_iter().map(|mut record| record["data"].take()).collect();
-            }
-            assert!(Instant::now() < deadline, "{action}: {found:?}");
-        }
-    }
 
     pub(super) async fn changes_and_refusals_are_written_down(engine: Engine) {
         let s = Server::start(engine).await;

@@ -29,6 +29,9 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/v1/auth/step-up"),
     ("POST", "/v1/invitations"),
     ("GET", "/v1/me"),
+    ("PATCH", "/v1/me"),
+    ("DELETE", "/v1/me"),
+    ("GET", "/v1/me/export"),
     ("POST", "/v1/me/mfa/recovery-codes"),
     ("POST", "/v1/me/mfa/totp"),
     ("DELETE", "/v1/me/mfa/totp"),
@@ -64,6 +67,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
 pub(crate) const OPEN: &[(&str, &str)] = &[
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/password/reset"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/invitations/accept"),

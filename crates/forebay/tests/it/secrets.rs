@@ -4,7 +4,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::people::{ADMIN, PASSWORD, code, said};
-use crate::support::{Engine, KEY, MASTER_KEY, Server, answer};
+use crate::support::{Engine, KEY, MASTER_KEY, Server, answer, forebay};
 
 #[tokio::test]
 async fn secrets_stand_nowhere() {
@@ -31,6 +31,27 @@ async fn secrets_stand_nowhere() {
     let invitation = json!({"email": "bob@example.com", "roles": []});
     let invited = s.post("/v1/invitations", invitation).await.expect(201);
     planted.push(said(&invited, "token"));
+    let typed = "the password that somebody was given 41";
+    let body = json!({"email": "eve@example.com", "name": "Eve", "password": typed});
+    let eve = s.post("/v1/users", body).await.expect(201);
+    s.login("eve@example.com", typed).await.expect(200);
+    let link = forebay()
+        .args(["user", "reset", "eve@example.com", "--link", "--data"])
+        .arg(s.data.path())
+        .env("MASTER_KEY", MASTER_KEY)
+        .output()
+        .unwrap();
+    let link = String::from_utf8(link.stdout).unwrap();
+    let reset = link.trim().rsplit_once("token=").unwrap().1.to_owned();
+    let chosen = "the password that somebody has chosen 43";
+    let body = json!({"token": reset, "password": chosen});
+    s.post_bare("/v1/auth/password/reset", body.clone()).await.expect(204);
+    s.post_bare("/v1/auth/password/reset", body).await.problem(401, "invalid_credentials");
+    let key = json!({"name": "k", "permissions": [], "owner": eve["id"]});
+    let key = s.post("/v1/api-keys", key).await.expect(201);
+    let path = format!("/v1/api-keys/{}/rotate", said(&key, "id"));
+    let rotated = said(&s.post(&path, json!({})).await.expect(200), "key");
+    planted.extend([typed.to_owned(), reset, chosen.to_owned(), said(&key, "key"), rotated]);
     let body = json!({"email": ADMIN, "password": PASSWORD, "cookie": true});
     let asked = s.bare(Method::POST, "/v1/auth/login").json(&body);
     answer(asked.header("sec-fetch-site", "same-origin")).await.expect(200);

@@ -195,10 +195,14 @@ mod scenario {
         let open = [("FOREBAY_AUTH__REGISTRATION", "open")];
         let s = Server::start_with(engine, &open).await;
         let body = |email: &str| json!({"email": email, "name": "Eve", "password": PASSWORD});
+        let before = s.hashes().await;
         let made = s.post_bare("/v1/auth/register", body("eve@example.com")).await;
-        // Whoever has an account already is answered alike.
-        let again = s.post_bare("/v1/auth/register", body("EVE@example.com")).await;
+        // Whoever has an account already is answered alike, at the same cost, and keeps it.
+        let mut taken = body("EVE@example.com");
+        taken["password"] = json!("what another has thought of");
+        let again = s.post_bare("/v1/auth/register", taken).await;
         assert_eq!(made.expect(202), again.expect(202));
+        assert_eq!(s.hashes().await - before, 2);
         let login = s.login("eve@example.com", PASSWORD).await.expect(200);
         let token = said(&login, "access_token");
         let me = s.get_by(&token, "/v1/me", &[]).await.expect(200);

@@ -129,7 +129,15 @@ impl Server {
 
     /// Starts a process on a database: the embedded one, or the one of this URL.
     pub(crate) fn start_on(database: Option<String>, environment: &[(&str, &str)]) -> Server {
-        let data = tempfile::tempdir().unwrap();
+        Self::start_in(tempfile::tempdir().unwrap(), database, environment)
+    }
+
+    /// Starts a process in a folder where something may be already.
+    pub(crate) fn start_in(
+        data: TempDir,
+        database: Option<String>,
+        environment: &[(&str, &str)],
+    ) -> Server {
         let log = Log::default();
         let (child, address, admin) = spawn(&data, database.as_deref(), environment, &log);
         Server { child, data, database, address, admin, log, client: client() }

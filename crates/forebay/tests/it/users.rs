@@ -17,6 +17,8 @@ both! {
     an_administrator_is_left
     a_change_bites_at_once
     another_password_ends_what_was_open
+    a_key_is_no_more_than_its_owner
+    an_invitation_is_no_more_than_who_invites
 }
 
 fn path_of(user: &Value) -> String {
@@ -323,5 +325,58 @@ mod scenario {
         let due = s.login("bob@example.com", "gK4#pw0Zr!").await.expect(200);
         assert_eq!(due["mfa_required"], true);
         assert_eq!(s.get(&path_of(&user)).await.expect(200)["second_factor"], true);
+    }
+
+    pub(super) async fn a_key_is_no_more_than_its_owner(engine: Engine) {
+        let s = Server::start(engine).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
+        let maker = json!({"permissions": ["keys:write"]});
+        s.put("/v1/roles/maker", maker).await.expect(201);
+        let user = s.user("bob@example.com", &["editor", "maker"]).await;
+        let token = s.token_of("bob@example.com").await;
+        let key = json!({"name": "k", "permissions": ["records:*"]});
+        let refused = s.post_by(&token, "/v1/api-keys", key).await;
+        assert_eq!(refused.problem(403, "forbidden")["errors"][0]["path"], "/permissions");
+        let key = json!({"name": "k", "permissions": ["records:read", "records:write"]});
+        let key = said(&s.post_by(&token, "/v1/api-keys", key).await.expect(201), "key");
+        let records = "/v1/streams/orders/records";
+        s.post_by(&key, records, json!({"n": 1})).await.expect(200);
+        patch(&s, &path_of(&user), json!({"roles": ["viewer"]})).await.expect(200);
+        s.post_by(&key, records, json!({"n": 2})).await.problem(403, "forbidden");
+        s.get_by(&key, records, &[]).await.expect(200);
+        patch(&s, &path_of(&user), json!({"state": "disabled"})).await.expect(200);
+        s.get_by(&key, records, &[]).await.problem(401, "unauthenticated");
+        patch(&s, &path_of(&user), json!({"state": "active"})).await.expect(200);
+        s.get_by(&key, records, &[]).await.expect(200);
+        s.delete(&path_of(&user)).await.expect(204);
+        s.get_by(&key, records, &[]).await.problem(401, "unauthenticated");
+    }
+
+    pub(super) async fn an_invitation_is_no_more_than_who_invites(engine: Engine) {
+        let s = Server::start(engine).await;
+        s.set_up().await;
+        let boss = s.user("boss@example.com", &["admin"]).await;
+        let token = s.token_of("boss@example.com").await;
+        let key = json!({"name": "k", "permissions": ["*:*"]});
+        let key = s.post_by(&token, "/v1/api-keys", key).await.expect(201);
+        let mut tokens = Vec::new();
+        for (n, by) in [&token, &said(&key, "key"), &token].into_iter().enumerate() {
+            let invitation = json!({"email": format!("p{n}@example.com"), "roles": ["admin"]});
+            let invited = s.post_by(by, "/v1/invitations", invitation).await.expect(201);
+            tokens.push(said(&invited, "token"));
+        }
+        let accept = |token: &str| {
+            let body = json!({"token": token, "name": "P", "password": PASSWORD});
+            s.post_bare("/v1/invitations/accept", body)
+        };
+        accept(&tokens[0]).await.expect(201);
+        s.delete_by(&token, &format!("/v1/api-keys/{}", said(&key, "id"))).await.expect(204);
+        accept(&tokens[1]).await.problem(401, "invalid_credentials");
+        for change in [json!({"roles": ["viewer"]}), json!({"state": "disabled"})] {
+            patch(&s, &path_of(&boss), change).await.expect(200);
+            accept(&tokens[2]).await.problem(401, "invalid_credentials");
+        }
+        s.delete(&path_of(&boss)).await.expect(204);
+        accept(&tokens[2]).await.problem(401, "invalid_credentials");
     }
 }
