@@ -3,12 +3,13 @@
 use futures_util::{SinkExt, StreamExt};
 use reqwest::Method;
 use serde_json::Value;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream};
 
-use crate::support::{Answer, Server};
+use crate::support::{Answer, KEY, Server};
 
 pub(crate) struct Events {
     response: reqwest::Response,
@@ -109,5 +110,31 @@ impl Socket {
                 _ => return None,
             }
         }
+    }
+}
+
+/// A subscriber that has read the head of its answer and nothing more.
+pub(crate) struct Idle(BufReader<TcpStream>);
+
+impl Idle {
+    pub(crate) async fn open(s: &Server) -> Idle {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut socket = socket.connect(s.address.parse().unwrap()).await.unwrap();
+        let head = format!(
+            "GET /v1/streams/orders/subscribe?after=0 HTTP/1.1\r\nhost: x\r\n\
+             x-api-key: {KEY}\r\n\r\n"
+        );
+        socket.write_all(head.as_bytes()).await.unwrap();
+        let mut idle = Idle(BufReader::with_capacity(256, socket));
+        assert_eq!(idle.line().await, "HTTP/1.1 200 OK");
+        while !idle.line().await.is_empty() {}
+        idle
+    }
+
+    pub(crate) async fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).await.unwrap();
+        line.trim_end().to_owned()
     }
 }

@@ -135,7 +135,8 @@ pub(crate) struct Admitted {
 fn over_sse(admitted: Admitted) -> Response {
     let frames = stream::unfold(admitted, |mut admitted| async move {
         let events = admitted.follower.next().await?;
-        let mut frames = String::new();
+        // No more than is needed: a client that does not read holds it.
+        let mut frames = String::with_capacity(events.iter().map(Event::sse_size).sum());
         events.iter().for_each(|event| event.write_sse(&mut frames));
         Some((Ok::<_, Infallible>(Bytes::from(frames)), admitted))
     });

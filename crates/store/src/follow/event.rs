@@ -49,6 +49,11 @@ impl Event {
         self.seq
     }
 
+    /// How long it is as a server-sent event, at most.
+    pub(crate) fn sse_size(&self) -> usize {
+        self.data.len() + 80
+    }
+
     /// How much it holds, in bytes.
     pub(crate) fn size(&self) -> usize {
         self.data.len()
@@ -56,7 +61,6 @@ impl Event {
 
     /// Appends it as a server-sent event (HTML Living Standard, 9.2).
     pub(crate) fn write_sse(&self, out: &mut String) {
-        out.reserve(self.data.len() + 80);
         for part in ["event: ", self.name, "\n"] {
             out.push_str(part);
         }

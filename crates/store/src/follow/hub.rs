@@ -22,7 +22,7 @@ const PAGE: i64 = 200;
 /// Events that wait for one subscriber.
 const QUEUE_EVENTS: usize = 256;
 /// Bytes of them.
-const QUEUE_BYTES: usize = 1 << 20;
+const QUEUE_BYTES: usize = 256 << 10;
 /// How long after a failed read the next one comes.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -163,12 +163,16 @@ impl Seat {
         self.hub.position.load(Ordering::Acquire)
     }
 
-    /// What is in the queue now, without waiting; `None` when it is closed and empty.
-    pub(crate) fn ready(&mut self, most: usize) -> Option<Vec<Event>> {
-        let mut events = Vec::new();
-        while events.len() < most {
+    /// What is in the queue now, about so many bytes of it, without waiting; `None` when it is
+    /// closed and empty.
+    pub(crate) fn ready(&mut self, bytes: usize) -> Option<Vec<Event>> {
+        let (mut events, mut taken) = (Vec::new(), 0);
+        while taken < bytes {
             match self.events.try_recv() {
-                Ok(event) => events.push(self.taken(event)),
+                Ok(event) => {
+                    taken += event.size();
+                    events.push(self.taken(event));
+                }
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) if events.is_empty() => return None,
                 Err(mpsc::error::TryRecvError::Disconnected) => break,

@@ -21,10 +21,14 @@ use crate::Store;
 use event::Event;
 use hub::Seat;
 
-/// Records of one read.
+/// Most records of one read…
 const PAGE: i64 = 500;
-/// Events that are handed out at once.
-const MOST: usize = 256;
+/// … and about how many bytes: a subscriber that does not read holds what it was handed.
+const PAGE_BYTES: usize = 128 << 10;
+/// Records of the first read, when nothing is known of their size.
+const FIRST_PAGE: i64 = 8;
+/// Bytes of events that are handed out at once, or one event.
+const MOST_BYTES: usize = 64 << 10;
 /// A subscriber takes a seat when it is so near the head; what is between is read beside it.
 const NEAR: i64 = 2_000;
 
@@ -59,6 +63,8 @@ pub(crate) struct Follower {
     /// Where the hub's queue begins, while what is before is still read.
     joined_at: Option<i64>,
     seat: Option<Seat>,
+    /// How many records the next read takes.
+    page: i64,
     first: Vec<Event>,
     heard: Instant,
     failed: Option<Code>,
@@ -97,6 +103,7 @@ impl Follower {
             snapshot_to,
             joined_at: None,
             seat: None,
+            page: FIRST_PAGE,
             first,
             heard: Instant::now(),
             failed: None,
@@ -143,7 +150,7 @@ impl Follower {
     async fn live(&mut self, beat: Instant) -> Vec<Event> {
         let Some(seat) = self.seat.as_mut() else { return Vec::new() };
         let position = seat.position();
-        match seat.ready(MOST) {
+        match seat.ready(MOST_BYTES) {
             Some(events) if events.is_empty() => self.after = self.after.max(position),
             events => return self.heard_of(events),
         }
@@ -183,10 +190,15 @@ impl Follower {
                 self.joined_at.unwrap_or(here.last_seq)
             }
         };
-        let wanted =
-            Page { order: Order::SeqAscending, after: Some((self.after, 0)), up_to, limit: PAGE };
+        let (order, after) = (Order::SeqAscending, Some((self.after, 0)));
+        let wanted = Page { order, after, up_to, limit: self.page };
         let records = page(&mut conn, self.stream.number, wanted).await?;
         drop(conn);
+        if !records.is_empty() {
+            let bytes: usize = records.iter().map(|record| record.data.len()).sum();
+            let fit = PAGE_BYTES / (bytes / records.len() + 1);
+            self.page = i64::try_from(fit).unwrap_or(PAGE).clamp(1, PAGE);
+        }
         // From here on nothing waits: a read that is given up midway loses no event.
         let mut events = std::mem::take(&mut self.first);
         let (name, epoch) = (self.stream.name.as_str(), self.stream.epoch);
