@@ -2,7 +2,7 @@
 //! handler that answers the same bytes, in the same run.
 //!
 //! `cargo build --release && cargo run --release -p forebay-bench` (needs `wrk`; `DATABASE_URL`
-//! chooses the engine as everywhere). The figures are the server's own time (user and system; with
+//! chooses the engine as everywhere; with the argument `identity`: what it costs to know who asks). The figures are the server's own time (user and system; with
 //! PostgreSQL its sessions' too), so that a busy machine changes them less than it changes a rate.
 
 #![allow(
@@ -14,6 +14,7 @@
 
 mod bare;
 mod events;
+mod identity;
 mod raw;
 mod server;
 mod several;
@@ -28,6 +29,8 @@ use serde_json::json;
 use server::{Server, sessions_micros};
 
 const KEY: &str = "bench";
+/// Several processes of one deployment share it.
+const MASTER_KEY: &str = "a master key for measurements alone";
 const SECONDS: &str = "5s";
 const LINES: usize = 500;
 
@@ -40,6 +43,8 @@ struct Case {
     body: Option<String>,
     /// Records of one request.
     records: u64,
+    /// What is shown.
+    key: String,
 }
 
 #[tokio::main]
@@ -50,6 +55,10 @@ async fn main() -> Result<()> {
     // A second call would find the same provider in place.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let binary = std::env::current_exe()?.with_file_name("forebay");
+    if std::env::args().nth(1).as_deref() == Some("identity") {
+        std::io::stdout().write_all(identity::all(&binary).await?.as_bytes())?;
+        return Ok(());
+    }
     let data = tempfile::tempdir()?;
     let server = Server::forebay(&binary, data.path())?;
     let mut table = String::new();
@@ -103,6 +112,7 @@ fn cases() -> Vec<Case> {
             path: records,
             body: Some(record(1).to_string()),
             records: 1,
+            key: KEY.to_owned(),
         },
         Case {
             name: "create, 256 clients",
@@ -110,6 +120,7 @@ fn cases() -> Vec<Case> {
             path: records,
             body: Some(record(1).to_string()),
             records: 1,
+            key: KEY.to_owned(),
         },
         Case {
             name: "NDJSON, 4 clients",
@@ -117,6 +128,7 @@ fn cases() -> Vec<Case> {
             path: records,
             body: Some(lines),
             records: LINES as u64,
+            key: KEY.to_owned(),
         },
         Case {
             name: "get, 64 clients",
@@ -124,6 +136,7 @@ fn cases() -> Vec<Case> {
             path: "/v1/streams/bench/records/first",
             body: None,
             records: 1,
+            key: KEY.to_owned(),
         },
         Case {
             name: "list 20 by an index",
@@ -131,6 +144,7 @@ fn cases() -> Vec<Case> {
             path: "/v1/streams/bench/records?limit=20&filter=data.kind%20%3D%3D%20100",
             body: None,
             records: 1,
+            key: KEY.to_owned(),
         },
     ]
 }
@@ -196,7 +210,7 @@ struct Load {
 fn load(server: &Server, case: &Case, connections: &str, scratch: &Path) -> Result<Load> {
     let name = server.address.replace(':', "-");
     let script = scratch.join(format!("{name}.lua"));
-    let mut lua = format!("wrk.headers[\"Authorization\"] = \"Bearer {KEY}\"\n");
+    let mut lua = format!("wrk.headers[\"Authorization\"] = \"Bearer {}\"\n", case.key);
     if let Some(body) = &case.body {
         lua.push_str(
             "wrk.method = \"POST\"\nwrk.headers[\"Content-Type\"] = \"application/x-ndjson\"\n",

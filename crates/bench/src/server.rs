@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use serde_json::Value;
 
-use crate::KEY;
+use crate::{KEY, MASTER_KEY};
 
 /// A server of its own process.
 pub(crate) struct Server {
@@ -24,7 +24,12 @@ impl Server {
         let began = Instant::now();
         let mut command = Command::new(binary);
         command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"]);
-        command.arg("--data").arg(data).env("API_KEY", KEY).env("LOG_LEVEL", "INFO");
+        command
+            .arg("--data")
+            .arg(data)
+            .env("API_KEY", KEY)
+            .env("MASTER_KEY", MASTER_KEY)
+            .env("LOG_LEVEL", "INFO");
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn()?;
         wait_for(&mut child, "\"ready\"")?;
         let ready_after = began.elapsed();

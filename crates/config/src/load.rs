@@ -1,6 +1,7 @@
 //! Reads all sources, each over the one before, and remembers where a value came from.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::path::Path;
 
 use forebay_model::field::nearest;
@@ -22,6 +23,10 @@ const NAMED: [(&str, &str); 4] = [
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
 const SECRETS: [&str; 3] = ["auth.master_key", "server.api_key", "database.url"];
 const PREFIX: &str = "FOREBAY_";
+/// Variables of the prefix that are no settings: what the commands of the client take.
+const OTHERS: [&str; 2] = ["FOREBAY_KEY", "FOREBAY_URL"];
+/// What tests look at.
+const TESTS: &str = "FOREBAY_TEST_";
 
 /// Why the settings cannot be used; the text names the key and where it stands.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +37,7 @@ pub struct ConfigError(String);
 #[derive(Debug, Clone)]
 pub struct Config {
     values: BTreeMap<String, (Value, String)>,
+    defaults: BTreeMap<String, Value>,
 }
 
 /// One line of `forebay config explain`.
@@ -52,9 +58,10 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &[(&str, String)],
     ) -> Result<Config, ConfigError> {
-        let mut config = Config { values: BTreeMap::new() };
+        let mut config = Config { values: BTreeMap::new(), defaults: BTreeMap::new() };
         for (name, text) in FILES {
             for (key, value) in flatten(&read_yaml(name, text)?) {
+                config.defaults.insert(key.clone(), value.clone());
                 config.values.insert(key, (value, "default".to_owned()));
             }
         }
@@ -70,8 +77,36 @@ impl Config {
 
     /// One top-level section as plain data.
     pub fn section<T: DeserializeOwned>(&self, name: &str) -> Result<T, ConfigError> {
+        let section = serde_json::from_value(self.tree(name, |_| true));
+        section.map_err(|error| self.blame::<T>(name, &error.to_string()))
+    }
+
+    /// What is wrong with a setting: where it was set, its key, and why.
+    pub fn fault(&self, key: &str, what: impl Display) -> String {
+        let from = self.values.get(key).map_or("default", |(_, from)| from);
+        format!("{from}: {key}: {what}")
+    }
+
+    /// Finds the setting for which a section cannot be read: the first with which the defaults can
+    /// not be read either.
+    fn blame<T: DeserializeOwned>(&self, name: &str, all: &str) -> ConfigError {
+        for key in self.values.keys().filter(|key| key.split('.').next() == Some(name)) {
+            let tried: Result<T, _> = serde_json::from_value(self.tree(name, |k| k == key));
+            if let Err(error) = tried {
+                let secret = SECRETS.contains(&key.as_str());
+                let what = if secret { "is a text".to_owned() } else { error.to_string() };
+                return ConfigError(self.fault(key, what));
+            }
+        }
+        ConfigError(format!("{name}: {all}"))
+    }
+
+    /// A section with what was set for some keys, and the defaults of the others.
+    fn tree(&self, name: &str, set: impl Fn(&str) -> bool) -> Value {
         let mut root = Value::Object(Map::new());
         for (key, (value, _)) in &self.values {
+            let default = self.defaults.get(key).unwrap_or(value);
+            let value = if set(key) { value } else { default };
             let mut parts = key.split('.');
             if parts.next() != Some(name) {
                 continue;
@@ -83,7 +118,7 @@ impl Config {
             }
             *at = value.clone();
         }
-        serde_path(root).map_err(|e| ConfigError(format!("{name}: {e}")))
+        root
     }
 
     /// Each value and where it came from.
@@ -129,11 +164,22 @@ impl Config {
             if bare.len() < name.len() && all.contains_key(bare) {
                 return Err(ConfigError(format!("both {bare} and {name} are set")));
             }
-            if let Some(key) = key_of(bare) {
-                self.set_text(&key, &text, name.clone())?;
+            match key_of(bare) {
+                Some(key) => self.set_text(&key, &text, name.clone())?,
+                None if is_a_mistake(name, &text) => return Err(self.no_such_variable(name)),
+                None => {}
             }
         }
         Ok(())
+    }
+
+    fn no_such_variable(&self, name: &str) -> ConfigError {
+        let settings = self.values.keys();
+        let settings = settings.map(|k| format!("{PREFIX}{}", k.replace('.', "__").to_uppercase()));
+        let known: Vec<String> = settings.chain(OTHERS.map(str::to_owned)).collect();
+        let hint = nearest(name, known.iter().map(String::as_str));
+        let hint = hint.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+        ConfigError(format!("{name}: there is no such variable{hint}"))
     }
 
     /// Sets a value that came as text: it takes the default's type.
@@ -166,9 +212,19 @@ fn key_of(variable: &str) -> Option<String> {
     if let Some((_, key)) = NAMED.iter().find(|(name, _)| *name == variable) {
         return Some((*key).to_owned());
     }
-    // The path of test data and the like share the prefix; a setting has a section.
+    // A setting has a section.
     let rest = variable.strip_prefix(PREFIX)?;
     rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
+}
+
+/// Whether a variable of our prefix names nothing. Kubernetes tells every container about all
+/// services beside it, and one of them may well be called `forebay`.
+fn is_a_mistake(name: &str, text: &str) -> bool {
+    let port = name.ends_with("_PORT") && text.contains("://");
+    let address = ["_TCP", "_UDP", "_SCTP"].iter().any(|kind| name.contains(kind));
+    let service = name.ends_with("_SERVICE_HOST") || name.contains("_SERVICE_PORT");
+    let known = OTHERS.contains(&name) || name.starts_with(TESTS);
+    name.starts_with(PREFIX) && !known && !port && !address && !service
 }
 
 fn read_yaml(name: &str, text: &str) -> Result<Value, ConfigError> {
@@ -178,10 +234,6 @@ fn read_yaml(name: &str, text: &str) -> Result<Value, ConfigError> {
     let value: Value =
         serde_saphyr::from_str(text).map_err(|e| ConfigError(format!("{name}: {e}")))?;
     if value.is_object() { Ok(value) } else { Err(ConfigError(format!("{name}: no sections"))) }
-}
-
-fn serde_path<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    serde_json::from_value(value).map_err(|e| e.to_string())
 }
 
 /// The leaves of a tree, by their dotted keys.

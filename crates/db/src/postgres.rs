@@ -35,6 +35,20 @@ pub struct PgSettings {
     pub tls_ca: Option<String>,
 }
 
+impl PgSettings {
+    /// Says which setting cannot be used, whatever the server says; it is not asked here.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        let url: Result<tokio_postgres::Config, _> = self.url.parse();
+        url.map_err(|e| ("database.url", e.to_string()))?;
+        if let Some(file) = &self.tls_ca {
+            let named =
+                |e: &dyn std::fmt::Display| ("database.postgres.tls_ca", format!("{file}: {e}"));
+            authorities(file).map_err(|e| named(&e))?;
+        }
+        Ok(())
+    }
+}
+
 /// A bounded pool of sessions.
 #[derive(Clone)]
 pub struct PgPool {
@@ -87,16 +101,26 @@ impl PgPool {
     }
 }
 
+/// Reads the authorities of a PEM file; there is at least one.
+fn authorities(file: &str) -> Result<rustls::RootCertStore, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(file).map_err(|e| e.to_string())? {
+        let certificate = certificate.map_err(|e| e.to_string())?;
+        roots.add(certificate).map_err(|e| e.to_string())?;
+    }
+    if roots.is_empty() { Err("no certificate is in it".to_owned()) } else { Ok(roots) }
+}
+
 fn tls_config(settings: &PgSettings) -> Result<rustls::ClientConfig, DbError> {
     let unfit = |e: &dyn std::fmt::Display| DbError::Unfit(format!("TLS: {e}"));
-    let mut roots = rustls::RootCertStore::empty();
-    if let Some(file) = &settings.tls_ca {
-        for certificate in CertificateDer::pem_file_iter(file).map_err(|e| unfit(&e))? {
-            roots.add(certificate.map_err(|e| unfit(&e))?).map_err(|e| unfit(&e))?;
+    let roots = match &settings.tls_ca {
+        Some(file) => authorities(file).map_err(|e| unfit(&e))?,
+        None => {
+            let mut roots = rustls::RootCertStore::empty();
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots
         }
-    } else {
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-    }
+    };
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     Ok(rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()

@@ -116,12 +116,12 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         }
         Command::Openapi => {
             let document = openapi::document().map_err(|e| Failure::Other(e.to_string()))?;
-            write!(std::io::stdout(), "{document}").map_err(|e| Failure::Other(e.to_string()))
+            std::io::stdout().write_all(document.as_bytes()).map_err(client::unwritten)
         }
         Command::Completions { shell } => {
-            let mut out = std::io::stdout();
-            clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut out);
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "forebay", &mut script);
+            std::io::stdout().write_all(&script).map_err(client::unwritten)
         }
     }
 }
@@ -139,5 +139,5 @@ fn explain(config: &Config, json: bool) -> Result<(), Failure> {
         };
         rows.iter().map(line).collect::<Vec<_>>().join("\n")
     };
-    writeln!(std::io::stdout(), "{text}").map_err(|e| Failure::Other(e.to_string()))
+    writeln!(std::io::stdout(), "{text}").map_err(client::unwritten)
 }

@@ -15,25 +15,28 @@ use tower::ServiceExt;
 
 const STREAM: &str = "/v1/streams/machine";
 
-/// The curl lines that a stranger tries first.
+/// The lines that a stranger tries first.
 pub(crate) fn tour(listen: SocketAddr, key: Option<&str>) -> String {
     let set = match key {
-        Some(key) => format!("  export FOREBAY_KEY={key}\n"),
-        None => "  export FOREBAY_KEY=\"$API_KEY\"\n".to_owned(),
+        Some(key) => format!("  export FOREBAY_URL=http://{listen} FOREBAY_KEY={key}\n"),
+        None => format!("  export FOREBAY_URL=http://{listen} FOREBAY_KEY=\"$API_KEY\"\n"),
     };
     let curl = "curl -sH \"Authorization: Bearer $FOREBAY_KEY\"";
-    let url = format!("http://{listen}/v1/streams");
+    let url = "$FOREBAY_URL/v1/streams";
     format!(
         "\nThis machine is measured into the stream `machine`. The key is for this run. Try:\n\n\
          {set}  \
-         {curl} '{url}/machine/records?sort=-seq&limit=3'\n  \
+         {curl} \"{url}/machine/records?sort=-seq&limit=3\"\n  \
          {curl} -G {url}/machine/records --data-urlencode 'filter=data.cpu_percent > 50 && time > now() - duration(\"1m\")' -d count=exact\n  \
          {curl} {url}/machine/aggregate --json '{{\"group_by\":[{{\"field\":\"time\",\"every\":\"10s\"}}],\"metrics\":{{\"cpu\":\"avg(data.cpu_percent)\"}}}}'\n  \
-         {curl} -N '{url}/machine/subscribe'\n  \
-         {curl} '{url}/machine/export?format=csv'\n  \
-         {curl} -X PUT {url}/notes -d '{{\"schema\":{{\"type\":\"object\",\"properties\":{{\"text\":{{\"type\":\"string\"}}}}}}}}'\n  \
+         {curl} -N {url}/machine/subscribe\n  \
+         {curl} \"{url}/machine/export?format=csv\"\n  \
+         {curl} -X PUT {url}/notes --json '{{\"schema\":{{\"type\":\"object\",\"properties\":{{\"text\":{{\"type\":\"string\"}}}}}}}}'\n  \
          {curl} {url}/notes/records --json '{{\"text\":\"hello\"}}'\n  \
-         {curl} {url}/notes/records\n\n"
+         {curl} {url}/notes/records\n\n\
+         The command line takes the same two variables:\n\n  \
+         forebay query machine 'data.cpu_percent > 50' --sort=-seq\n  \
+         forebay tail machine\n\n"
     )
 }
 

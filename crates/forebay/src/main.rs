@@ -31,6 +31,9 @@ pub(crate) enum Failure {
     /// Data of a newer version.
     #[error("{0}")]
     Newer(String),
+    /// Nobody reads what is written any more.
+    #[error("nobody reads the output")]
+    Unread,
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -39,6 +42,7 @@ pub(crate) enum Failure {
 impl Failure {
     fn status(&self) -> u8 {
         match self {
+            Failure::Unread => 0,
             Failure::Other(_) => 1,
             Failure::Configuration(_) => 2,
             Failure::Engine(_) => 3,
@@ -49,7 +53,7 @@ impl Failure {
 
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) | Err(Failure::Unread) => ExitCode::SUCCESS,
         Err(failure) => {
             // Nobody reads stderr: the status still says it.
             let _ = writeln!(std::io::stderr(), "forebay: {failure}");

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use axum::routing::get;
 use forebay_auth::{Auth, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
-use forebay_gateway::{Gateway, Listening, Status};
+use forebay_gateway::{Gateway, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_process::Process;
@@ -39,24 +40,30 @@ pub(crate) enum Mode {
 /// Runs until SIGTERM or SIGINT.
 pub(crate) fn run(config: &Config, mode: Mode) -> Result<(), Failure> {
     let settings = Settings::read(config)?;
-    logs::start(&settings.log_level, &settings.log_format).map_err(Failure::Configuration)?;
+    let wrong = |(key, what): (&str, String)| Failure::Configuration(config.fault(key, what));
+    logs::start(&settings.log_level, &settings.log_format).map_err(wrong)?;
     let metrics = Metrics::start().map_err(Failure::Other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Other(e.to_string()))?;
-    runtime.block_on(serve(settings, metrics, mode))
+    runtime.block_on(serve(config, settings, metrics, mode))
 }
 
-async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), Failure> {
+async fn serve(
+    config: &Config,
+    settings: Settings,
+    metrics: Metrics,
+    mode: Mode,
+) -> Result<(), Failure> {
+    let wrong = |key, what| Failure::Configuration(config.fault(key, what));
     let data_dir = settings.data_dir.clone();
-    std::fs::create_dir_all(&data_dir).map_err(|e| {
-        Failure::Configuration(format!("server.data_dir: {}: {e}", data_dir.display()))
-    })?;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
+    made.map_err(|e| wrong("server.data_dir", format!("{}: {e}", data_dir.display())))?;
     let _lock = lock(&settings.database)?;
     let clock = Arc::new(SystemClock);
     let db = Db::open(settings.database, clock.clone()).await.map_err(unusable)?;
     // Before a first key is made: a start that fails here must not have made one that nobody saw.
     let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
-    let listening = listening.map_err(Failure::Configuration)?;
+    let listening = listening.map_err(|(key, what)| wrong(key, what))?;
     let addresses = listening.addresses().map_err(|e| other(&e))?;
     let given = settings.api_key.as_ref().map(|key| key.reveal().to_owned());
     let for_this_run = match (mode, &given) {
@@ -83,13 +90,15 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     let deps = forebay_process::Deps { db: db.clone(), catalog, clock };
     let process = Process::open(settings.process, deps);
     let description = openapi::document().map_err(|e| other(&e))?;
-    let services = store.router().merge(process.router()).merge(opened.auth.router());
-    let routes = services.merge(described(description));
+    let routes = served_by("store", store.router())
+        .merge(served_by("process", process.router()))
+        .merge(served_by("auth", opened.auth.router()))
+        .merge(served_by("gateway", described(description)));
     let status = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
-    let tasks = tokio::spawn(store.tasks());
+    let tasks = tokio::spawn(store.clone().tasks());
     let measuring =
         (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
     let serving = tokio::spawn(listening.serve(gateway, stopping.clone()));
@@ -108,6 +117,7 @@ async fn serve(settings: Settings, metrics: Metrics, mode: Mode) -> Result<(), F
     stopping.cancel();
     // A panic of the accept loop was logged where it happened.
     let _ = serving.await;
+    store.sockets_closed().await;
     tasks.abort();
     identities.abort();
     offering.abort();
@@ -176,11 +186,17 @@ fn lock(database: &DbSettings) -> Result<Option<File>, Failure> {
     let mut name = path.clone().into_os_string();
     name.push(".lock");
     let name = Path::new(&name);
-    let file = File::options().create(true).truncate(false).write(true).open(name);
-    let file = file.map_err(|e| Failure::Engine(format!("{}: {e}", name.display())))?;
+    let file = make(name).map_err(|e| Failure::Engine(format!("{}: {e}", name.display())))?;
     file.try_lock()
         .map_err(|_| Failure::Engine(format!("{} is in use by another process", path.display())))?;
+    // SQLite gives its other files the mode of this one.
+    make(path).map_err(|e| Failure::Engine(format!("{}: {e}", path.display())))?;
     Ok(Some(file))
+}
+
+/// Opens a file to write, and makes it where it is not there: for nobody but its owner.
+fn make(path: &Path) -> std::io::Result<File> {
+    File::options().create(true).truncate(false).write(true).mode(0o600).open(path)
 }
 
 /// Why a database cannot be opened, with the exit status of it.
@@ -203,7 +219,9 @@ fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::
         "admin": admin.to_string(),
     });
     let draft = data_dir.join("run.json.new");
-    std::fs::write(&draft, content.to_string())?;
+    let mut file = make(&draft)?;
+    file.set_len(0)?;
+    file.write_all(content.to_string().as_bytes())?;
     std::fs::rename(draft, data_dir.join("run.json"))
 }
 

@@ -121,13 +121,19 @@ impl Settings {
         let idempotency: Idempotency = section(config, "idempotency")?;
         let demo: Demo = section(config, "demo")?;
         let logging: Logging = section(config, "logging")?;
-        let database = section::<Database>(config, "database")?.read(&server.data_dir)?;
-        let auth = section::<Auth>(config, "auth")?.read(&server.data_dir)?;
+        if ingest.queue.0 < ingest.max_body.0 {
+            let message = "holds at least one body: not less than ingest.max_body";
+            return Err(Failure::Configuration(config.fault("ingest.queue", message)));
+        }
+        let database = section::<Database>(config, "database")?;
+        let database = database.read(config, &server.data_dir)?;
+        let auth = section::<Auth>(config, "auth")?.read(config, &server.data_dir)?;
         Ok(Settings {
             database,
             gateway: GatewayConfig {
                 header_timeout: server.header_timeout.0,
                 keep_alive_timeout: server.keep_alive_timeout.0,
+                body_timeout: server.body_timeout.0,
                 request_timeout: server.request_timeout.0,
                 shutdown_timeout: server.shutdown_timeout.0,
                 max_connections: server.max_connections.max(1),
@@ -166,8 +172,10 @@ fn section<T: DeserializeOwned>(config: &Config, name: &str) -> Result<T, Failur
 }
 
 impl Auth {
-    fn read(self, data_dir: &Path) -> Result<AuthConfig, Failure> {
-        let wrong = |name, what: String| Failure::Configuration(format!("auth.{name}: {what}"));
+    fn read(self, config: &Config, data_dir: &Path) -> Result<AuthConfig, Failure> {
+        let wrong = |name: &str, what: String| {
+            Failure::Configuration(config.fault(&format!("auth.{name}"), what))
+        };
         let origin = self.origin.filter(|origin| !origin.is_empty());
         let site = Site::new(origin.as_deref()).map_err(|e| wrong("origin", e.to_owned()))?;
         let costs = Scheme::MIN_COST..=Scheme::MAX_COST;
@@ -195,7 +203,7 @@ impl Auth {
 }
 
 impl Database {
-    fn read(self, data_dir: &Path) -> Result<DbSettings, Failure> {
+    fn read(self, config: &Config, data_dir: &Path) -> Result<DbSettings, Failure> {
         let Sqlite { readers, cache } = self.sqlite;
         let sqlite = |path| DbSettings::Sqlite { path, readers, cache_bytes: cache.0 as u64 };
         let Some(url) = self.url.as_ref().map(Secret::reveal).filter(|url| !url.is_empty()) else {
@@ -205,8 +213,8 @@ impl Database {
             return Ok(sqlite(path.strip_prefix("//").unwrap_or(path).into()));
         }
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
-            let message = "DATABASE_URL: begins with sqlite: or postgres://";
-            return Err(Failure::Configuration(message.to_owned()));
+            let message = "begins with sqlite: or postgres://";
+            return Err(Failure::Configuration(config.fault("database.url", message)));
         }
         let Postgres { pool, pool_timeout, connect_timeout, statement_timeout, writers, tls_ca } =
             self.postgres;
@@ -218,6 +226,8 @@ impl Database {
             statement_timeout: statement_timeout.0,
             tls_ca,
         };
+        let checked = server.check();
+        checked.map_err(|(key, what)| Failure::Configuration(config.fault(key, what)))?;
         Ok(DbSettings::Postgres { server, writers })
     }
 }

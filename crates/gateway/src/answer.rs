@@ -43,7 +43,6 @@ pub(crate) fn by_status(status: StatusCode) -> Error {
         413 => (Code::TooLarge, "the body is too large"),
         414 => (Code::UriTooLong, "the request line is too long"),
         415 => (Code::UnsupportedMediaType, "the media type is not supported"),
-        426 => (Code::BadRequest, "this needs a WebSocket handshake (RFC 6455)"),
         431 => (Code::HeadTooLarge, "the request's head is too large"),
         500.. => (Code::Internal, "something failed on our side"),
         _ => (Code::BadRequest, "the request is malformed"),
@@ -53,9 +52,15 @@ pub(crate) fn by_status(status: StatusCode) -> Error {
 
 fn log(error: &Error, request_id: &str) {
     let (code, cause) = (error.code.as_str(), error.cause.as_deref().unwrap_or_default());
-    if error.code.status() >= 500 {
-        tracing::error!(request_id, code, cause, "{}", error.detail);
-    } else {
-        tracing::debug!(request_id, code, cause, "{}", error.detail);
+    match error.code {
+        // What the client asked for and did not get is no fault of ours.
+        Code::IndexBehind => tracing::debug!(request_id, code, cause, "{}", error.detail),
+        Code::Overloaded | Code::Timeout => {
+            tracing::warn!(request_id, code, cause, "{}", error.detail);
+        }
+        known if known.status() >= 500 => {
+            tracing::error!(request_id, code, cause, "{}", error.detail);
+        }
+        _ => tracing::debug!(request_id, code, cause, "{}", error.detail),
     }
 }

@@ -11,7 +11,9 @@ pub struct GatewayConfig {
     pub header_timeout: Duration,
     /// Longest rest of a connection between two requests.
     pub keep_alive_timeout: Duration,
-    /// Longest time until an answer begins.
+    /// Longest silence while a body is waited for.
+    pub body_timeout: Duration,
+    /// Longest time until an answer begins, from when the body was there.
     pub request_timeout: Duration,
     /// How long in-flight requests may take when the process stops.
     pub shutdown_timeout: Duration,

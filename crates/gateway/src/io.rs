@@ -4,17 +4,18 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use forebay_http::problem::document;
 use http::StatusCode;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::answer::by_status;
+use crate::head::{Verdict, Watch};
 
 /// A bare answer is shorter than this.
 const BARE_BYTES: usize = 256;
@@ -34,11 +35,14 @@ pub(crate) struct State {
     pub(crate) requests: AtomicU64,
     /// Whether the connection speaks another protocol from now on: it has no heads.
     pub(crate) upgraded: AtomicBool,
+    /// What was seen of the head that is being read.
+    pub(crate) verdict: Mutex<Verdict>,
 }
 
 /// A socket that fills in bare error answers, and closes without losing the last one.
-pub(crate) struct Filled<S> {
-    socket: S,
+pub(crate) struct Filled<S: Socket> {
+    /// Taken when this is dropped.
+    socket: Option<S>,
     state: Arc<State>,
     /// What is written instead, and how far it is.
     instead: Option<(Vec<u8>, usize, usize)>,
@@ -48,14 +52,50 @@ pub(crate) struct Filled<S> {
     head_timeout: Duration,
     /// The end of that time, and how many requests had come when it began.
     head: Option<(Pin<Box<Sleep>>, u64)>,
+    /// Looks at the head that comes, and how many requests had come when it began.
+    watch: Option<(Watch, u64)>,
+    max_head_bytes: usize,
 }
 
-impl<S> Filled<S> {
+/// What a connection stands on.
+pub(crate) trait Socket: AsyncRead + AsyncWrite + Unpin + Send + 'static {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send + 'static> Socket for S {}
+
+impl<S: Socket> Filled<S> {
     /// The first head is waited for from now on, later ones from their first byte: between requests
     /// a connection may rest longer.
-    pub(crate) fn new(socket: S, state: Arc<State>, head_timeout: Duration) -> Self {
+    pub(crate) fn new(
+        socket: S,
+        state: Arc<State>,
+        head_timeout: Duration,
+        max_head_bytes: usize,
+    ) -> Self {
         let head = Some((Box::pin(tokio::time::sleep(head_timeout)), 0));
-        Filled { socket, state, instead: None, lingering: None, head_timeout, head }
+        Filled {
+            socket: Some(socket),
+            state,
+            instead: None,
+            lingering: None,
+            head_timeout,
+            head,
+            watch: None,
+            max_head_bytes,
+        }
+    }
+
+    /// Looks at what came of a head. Of heads that come before the answer to the one before them,
+    /// and after a body that nobody read, nothing is known here: where they begin is hyper's secret.
+    fn look(&mut self, bytes: &[u8]) {
+        if self.state.unread.load(Ordering::Relaxed) {
+            return;
+        }
+        let requests = self.state.requests.load(Ordering::Relaxed);
+        self.watch.take_if(|(_, before)| *before != requests);
+        let max = self.max_head_bytes;
+        let (watch, _) = self.watch.get_or_insert_with(|| (Watch::new(max), requests));
+        let mut verdict = self.state.verdict.lock().unwrap_or_else(PoisonError::into_inner);
+        *verdict = watch.see(bytes);
     }
 
     /// Whether a head that has begun is not complete in time.
@@ -67,21 +107,48 @@ impl<S> Filled<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> Filled<S> {
+impl<S: Socket> Filled<S> {
     /// Reads and drops what the peer still sends, until it ends or time is over.
     fn poll_linger(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut scratch = [0; 16 << 10];
-        loop {
-            let over = self.lingering.as_mut().is_none_or(|end| end.as_mut().poll(cx).is_ready());
-            let mut buf = ReadBuf::new(&mut scratch);
-            if over
-                || ready!(Pin::new(&mut self.socket).poll_read(cx, &mut buf)).is_err()
-                || buf.filled().is_empty()
-            {
-                return Poll::Ready(());
-            }
+        let over = self.lingering.as_mut().is_none_or(|end| end.as_mut().poll(cx).is_ready());
+        match &mut self.socket {
+            Some(socket) if !over => poll_drain(socket, cx),
+            _ => Poll::Ready(()),
         }
     }
+}
+
+/// Reads and drops what comes, until it ends.
+fn poll_drain(socket: &mut (impl AsyncRead + Unpin), cx: &mut Context<'_>) -> Poll<()> {
+    let mut scratch = [0; 16 << 10];
+    loop {
+        let mut buf = ReadBuf::new(&mut scratch);
+        let read = ready!(Pin::new(&mut *socket).poll_read(cx, &mut buf));
+        if read.is_err() || buf.filled().is_empty() {
+            return Poll::Ready(());
+        }
+    }
+}
+
+/// A WebSocket ends by being dropped: what its client still sends must not take the last word away.
+impl<S: Socket> Drop for Filled<S> {
+    fn drop(&mut self) {
+        let upgraded = self.state.upgraded.load(Ordering::Relaxed);
+        let Some(mut socket) = self.socket.take().filter(|_| upgraded) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            let drained = async {
+                // A client that is gone needs no end.
+                let _ = socket.shutdown().await;
+                std::future::poll_fn(|cx| poll_drain(&mut socket, cx)).await;
+            };
+            let _ = tokio::time::timeout(LINGER, drained).await;
+        });
+    }
+}
+
+fn gone() -> io::Error {
+    io::ErrorKind::NotConnected.into()
 }
 
 /// Finds the status of a bare answer; `None` for anything else.
@@ -114,7 +181,7 @@ fn full(status: StatusCode) -> Vec<u8> {
     .into_bytes()
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
+impl<S: Socket> AsyncRead for Filled<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -125,7 +192,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
         let before = buf.filled().len();
-        ready!(Pin::new(&mut this.socket).poll_read(cx, buf))?;
+        let socket = this.socket.as_mut().ok_or_else(gone)?;
+        ready!(Pin::new(socket).poll_read(cx, buf))?;
         let begins = buf.filled().len() > before
             && !this.state.busy.load(Ordering::Relaxed)
             && !this.state.upgraded.load(Ordering::Relaxed);
@@ -133,11 +201,14 @@ impl<S: AsyncRead + Unpin> AsyncRead for Filled<S> {
             let end = Box::pin(tokio::time::sleep(this.head_timeout));
             this.head = Some((end, this.state.requests.load(Ordering::Relaxed)));
         }
+        if begins {
+            this.look(&buf.filled()[before..]);
+        }
         Poll::Ready(Ok(()))
     }
 }
 
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Filled<S> {
+impl<S: Socket> AsyncWrite for Filled<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -151,11 +222,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Filled<S> {
             this.state.unread.store(true, Ordering::Relaxed);
             this.instead = Some((full(status), 0, buf.len()));
         }
+        let socket = this.socket.as_mut().ok_or_else(gone)?;
         let Some((bytes, written, stands_for)) = &mut this.instead else {
-            return Pin::new(&mut this.socket).poll_write(cx, buf);
+            return Pin::new(socket).poll_write(cx, buf);
         };
         while *written < bytes.len() {
-            *written += ready!(Pin::new(&mut this.socket).poll_write(cx, &bytes[*written..]))?;
+            *written += ready!(Pin::new(&mut *socket).poll_write(cx, &bytes[*written..]))?;
         }
         let stands_for = *stands_for;
         this.instead = None;
@@ -163,12 +235,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Filled<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.socket).poll_flush(cx)
+        Pin::new(self.socket.as_mut().ok_or_else(gone)?).poll_flush(cx)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if self.lingering.is_none() {
-            ready!(Pin::new(&mut self.socket).poll_shutdown(cx))?;
+            ready!(Pin::new(self.socket.as_mut().ok_or_else(gone)?).poll_shutdown(cx))?;
             if !self.state.unread.load(Ordering::Relaxed) {
                 return Poll::Ready(Ok(()));
             }

@@ -1,13 +1,16 @@
 //! The one door: listens, bounds, identifies, routes, and writes every error the same way.
 
 mod answer;
+mod arrival;
 pub mod config;
 mod credential;
 #[doc(hidden)]
 pub mod fuzz;
+mod head;
 mod io;
 mod listen;
 mod pipeline;
+mod trace;
 
 use std::sync::Arc;
 
@@ -51,9 +54,13 @@ impl Gateway {
         identity: Arc<dyn Identity>,
         status: Arc<dyn Status>,
     ) -> Gateway {
-        let router = routes.layer(axum::middleware::from_fn(pipeline::note_route));
-        Gateway { inner: Arc::new(Inner { router, identity, status, config }) }
+        Gateway { inner: Arc::new(Inner { router: routes, identity, status, config }) }
     }
+}
+
+/// Names the service that these routes belong to, for the metrics.
+pub fn served_by(service: &'static str, routes: Router) -> Router {
+    routes.layer(axum::middleware::from_fn_with_state(service, pipeline::note_route))
 }
 
 /// The document of `/readyz`, and whether all is well.

@@ -3,13 +3,12 @@
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::body::Body;
-
 use bytes::Bytes;
 use forebay_http::principal::Peer;
 use http::StatusCode;
@@ -23,8 +22,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::Gateway;
+use crate::arrival::Arrival;
 use crate::io::{Filled, State};
+use crate::{Gateway, head};
 
 /// The two doors, open and not yet served.
 pub struct Listening {
@@ -33,12 +33,14 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Opens both doors.
-    pub async fn bind(public: &str, admin: &str) -> Result<Listening, String> {
-        let open = async |address: &str| {
-            TcpListener::bind(address).await.map_err(|e| format!("cannot listen on {address}: {e}"))
+    /// Opens both doors; an error comes with the setting of the one that cannot be opened.
+    pub async fn bind(public: &str, admin: &str) -> Result<Listening, (&'static str, String)> {
+        let open = async |key, address: &str| {
+            let opened = TcpListener::bind(address).await;
+            opened.map_err(|e| (key, format!("cannot listen on {address}: {e}")))
         };
-        Ok(Listening { public: open(public).await?, admin: open(admin).await? })
+        let public = open("server.listen", public).await?;
+        Ok(Listening { public, admin: open("server.admin_listen", admin).await? })
     }
 
     /// The addresses, with the ports that were taken: public, admin.
@@ -120,7 +122,8 @@ fn connection(socket: TcpStream, peer: Peer, gateway: Gateway, door: Door) -> Co
         .header_read_timeout(config.keep_alive_timeout.max(config.header_timeout))
         .max_headers(config.max_headers)
         .max_buf_size(config.max_header_bytes.max(8192));
-    let io = TokioIo::new(Filled::new(socket, state.clone(), config.header_timeout));
+    let filled = Filled::new(socket, state.clone(), config.header_timeout, config.max_header_bytes);
+    let io = TokioIo::new(filled);
     builder.serve_connection(io, Serving { gateway, door, peer, state }).with_upgrades()
 }
 
@@ -144,11 +147,18 @@ impl Service<http::Request<Incoming>> for Serving {
             state.requests.fetch_add(1, Ordering::Relaxed);
             state.busy.store(true, Ordering::Relaxed);
             state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
-            let mut request = request.map(|body| Body::new(Sent { body, state: state.clone() }));
+            let sight =
+                std::mem::take(&mut *state.verdict.lock().unwrap_or_else(PoisonError::into_inner));
+            let checked = head::check(&request, sight, gateway.inner.config.max_header_bytes);
+            let arrival = Arrival::default();
+            let sent = |body| Sent { body, state: state.clone(), arrival: arrival.clone() };
+            let mut request = request.map(|body| Body::new(sent(body)));
             request.extensions_mut().insert(peer);
-            let response = match door {
-                Door::Public => gateway.answer(request).await,
-                Door::Admin => gateway.answer_admin(request).await,
+            request.extensions_mut().insert(arrival.clone());
+            let response = match (checked, door) {
+                (Err(error), _) => gateway.refuse(&request, &error),
+                (Ok(()), Door::Public) => gateway.answer(request).await,
+                (Ok(()), Door::Admin) => gateway.answer_admin(request).await,
             };
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             state.upgraded.store(upgraded, Ordering::Relaxed);
@@ -160,10 +170,11 @@ impl Service<http::Request<Incoming>> for Serving {
 type AnswerFuture =
     Pin<Box<dyn Future<Output = Result<http::Response<Tracked>, Infallible>> + Send>>;
 
-/// A request's body, which says when its end was read.
+/// A request's body, which says how it arrives and when its end was read.
 struct Sent {
     body: Incoming,
     state: Arc<State>,
+    arrival: Arrival,
 }
 
 impl HttpBody for Sent {
@@ -174,7 +185,9 @@ impl HttpBody for Sent {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        let frame = Pin::new(&mut self.body).poll_frame(cx);
+        self.arrival.waits(frame.is_pending());
+        let frame = ready!(frame);
         if frame.is_none() {
             self.state.unread.store(false, Ordering::Relaxed);
         }

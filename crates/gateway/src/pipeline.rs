@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use forebay_contract::{OPEN_DOORS, Seen, Shown};
@@ -16,25 +16,32 @@ use forebay_http::principal::Peer;
 use forebay_model::principal::{METRICS_READ, Principal};
 use forebay_model::{Code, Error};
 use futures_util::FutureExt;
-use http::header::{CONTENT_TYPE, HeaderName};
+use http::header::{CACHE_CONTROL, CONNECTION, CONTENT_TYPE, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use tower::ServiceExt;
+use tracing::Instrument as _;
 
+use crate::arrival::Arrival;
+use crate::trace::Trace;
 use crate::{Gateway, answer, credential, readiness};
 
 pub(crate) static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 static VIEW_AS: HeaderName = HeaderName::from_static("x-forebay-view-as");
 const MAX_ID_BYTES: usize = 128;
 
-/// The route that was taken, left in the answer for the metrics.
+/// The service that answered and the route that was taken, left in the answer for the metrics.
 #[derive(Clone)]
-struct Route(Arc<str>);
+struct Route(&'static str, Arc<str>);
 
-pub(crate) async fn note_route(request: Request, next: Next) -> Response {
+pub(crate) async fn note_route(
+    State(service): State<&'static str>,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = request.extensions().get::<MatchedPath>().map(|path| Arc::from(path.as_str()));
     let mut response = next.run(request).await;
     if let Some(route) = route {
-        response.extensions_mut().insert(Route(route));
+        response.extensions_mut().insert(Route(service, route));
     }
     response
 }
@@ -46,22 +53,46 @@ impl Gateway {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestId(id.clone()));
         let method = request.method().clone();
-        let limit = self.inner.config.request_timeout;
-        let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
-        let mut response = match tokio::time::timeout(limit, guarded).await {
-            Ok(Ok(Ok(response))) => response,
-            Ok(Ok(Err(error))) => answer::problem(&error, &id),
-            Ok(Err(panic)) => answer::problem(&Error::internal(said(panic.as_ref())), &id),
-            Err(_) => {
-                let error = Error::new(Code::Timeout, "the request took too long");
-                answer::problem(&error, &id)
-            }
-        };
+        let arrival = request.extensions_mut().remove::<Arrival>().unwrap_or_default();
+        let trace = Trace::of(request.headers());
+        // Of the highest level, so that every line says where it belongs.
+        let span = tracing::error_span!("request", request_id = id, trace_id = trace.id);
+        let mut response = self.bounded(request, &id, &arrival).instrument(span.clone()).await;
+        let _in_span = span.enter();
         answer::finish(&mut response, &id);
+        // What one may see is not for another, whoever has forgotten to say so.
+        let kept = || HeaderValue::from_static("private, no-cache");
+        response.headers_mut().entry(CACHE_CONTROL).or_insert_with(kept);
+        trace.answer(response.headers_mut());
         if let Ok(value) = HeaderValue::try_from(&id) {
             response.headers_mut().insert(&REQUEST_ID, value);
         }
-        note(&method, &response, started.elapsed(), &id);
+        note(&method, &response, started.elapsed());
+        response
+    }
+
+    /// Answers within the time that there is, also after a panic.
+    async fn bounded(&self, request: Request, id: &str, arrival: &Arrival) -> Response {
+        let guarded = AssertUnwindSafe(self.serve(request)).catch_unwind();
+        tokio::select! {
+            served = guarded => match served {
+                Ok(Ok(response)) => response,
+                Ok(Err(error)) => answer::problem(&error, id),
+                Err(panic) => answer::problem(&Error::internal(said(panic.as_ref())), id),
+            },
+            error = arrival.late(&self.inner.config) => answer::problem(&error, id),
+        }
+    }
+
+    /// Answers a request whose head is refused; what follows on its connection is not read.
+    pub(crate) fn refuse(&self, request: &Request, error: &Error) -> Response {
+        let id = request_id(request.headers());
+        let mut response = answer::problem(error, &id);
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        if let Ok(value) = HeaderValue::try_from(&id) {
+            response.headers_mut().insert(&REQUEST_ID, value);
+        }
+        note(request.method(), &response, Duration::ZERO);
         response
     }
 
@@ -218,23 +249,25 @@ fn method_label(method: &Method) -> &'static str {
     }
 }
 
-fn note(method: &Method, response: &Response, took: Duration, request_id: &str) {
-    let route = response.extensions().get::<Route>();
-    let route: String = route.map_or_else(|| "none".to_owned(), |r| r.0.as_ref().to_owned());
-    let status = response.status();
+fn note(method: &Method, response: &Response, took: Duration) {
+    let (service, route) = match response.extensions().get::<Route>() {
+        Some(Route(service, route)) => (*service, route.as_ref().to_owned()),
+        None => ("gateway", "none".to_owned()),
+    };
+    let (method, status) = (method_label(method), response.status());
     tracing::debug!(
-        request_id,
-        method = method_label(method),
+        method,
         route,
         status = status.as_u16(),
         micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         "request"
     );
-    let labels = [("route", route), ("method", method_label(method).to_owned())];
+    let service = ("service", service.to_owned());
+    let labels = [service, ("route", route), ("method", method.to_owned())];
     metrics::histogram!("forebay_http_request_duration_seconds", &labels)
         .record(took.as_secs_f64());
     let status = status.as_str().to_owned();
-    let [route, method] = labels;
-    let labels = [route, method, ("status", status)];
+    let [service, route, method] = labels;
+    let labels = [service, route, method, ("status", status)];
     metrics::counter!("forebay_http_requests_total", &labels).increment(1);
 }

@@ -1,23 +1,43 @@
 //! Small JSON bodies: definitions and commands, read whole and strictly.
 
-use axum::body::{Body, to_bytes};
+use axum::body::{Body, HttpBody as _, to_bytes};
 use forebay_model::field::{nearest, push_pointer};
 use forebay_model::{Code, Error, FieldError, json};
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
 use http_body_util::LengthLimitError;
 use serde_json::{Map, Value};
 
 /// Reads a JSON document of at most `max` bytes.
 pub async fn document(body: Body, max: usize) -> Result<Value, Error> {
+    let too_large = || Error::new(Code::TooLarge, format!("this body has at most {max} bytes"));
+    // A body that says itself too long is refused before it is asked for (RFC 9110, 10.1.1).
+    if body.size_hint().lower() > max as u64 {
+        return Err(too_large());
+    }
     let bytes = to_bytes(body, max).await.map_err(|error| {
         let long = std::error::Error::source(&error).is_some_and(|s| s.is::<LengthLimitError>());
         if long {
-            return Error::new(Code::TooLarge, format!("this body has at most {max} bytes"));
+            return too_large();
         }
         Error::new(Code::BadRequest, "the body broke off").cause(error)
     })?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not UTF-8: {e}")))?;
     json::read(text).map_err(unreadable)
+}
+
+/// Refuses a body that says to be something else than JSON. Who says nothing means JSON, and so does
+/// `curl -d`, which calls everything a form.
+pub fn json_only(headers: &HeaderMap) -> Result<(), Error> {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return Ok(()) };
+    let text = value.to_str().unwrap_or_default();
+    let essence = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    match essence.as_str() {
+        "application/json" | "text/json" | "application/x-www-form-urlencoded" => Ok(()),
+        other if other.starts_with("application/") && other.ends_with("+json") => Ok(()),
+        _ => Err(Error::new(Code::UnsupportedMediaType, "send application/json")),
+    }
 }
 
 /// The refusal of a body that is not JSON as it is read here.

@@ -6,7 +6,10 @@
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
 use forebay_model::Error;
-use http::header::{ALLOW, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{
+    ALLOW, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, RETRY_AFTER, SEC_WEBSOCKET_VERSION, UPGRADE,
+    WWW_AUTHENTICATE,
+};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 
@@ -74,6 +77,12 @@ pub fn render(error: &Error, request_id: &str, response: &mut Response) {
         }
         forebay_model::Code::AppendOnly => {
             headers.insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        // RFC 9110, 15.5.22; RFC 6455, 4.4.
+        forebay_model::Code::UpgradeRequired => {
+            headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         }
         _ => {}
     }

@@ -53,6 +53,8 @@ pub enum Code {
     HeadTooLarge,
     /// The content type or content encoding is not one that is read here.
     UnsupportedMediaType,
+    /// This speaks WebSocket, in a version that the request did not ask for.
+    UpgradeRequired,
     /// The `Idempotency-Key` was used before with another body.
     IdempotencyMismatch,
     /// No index narrows a filter enough to answer it exactly.
@@ -100,6 +102,7 @@ impl Code {
         Code::IdempotencyMismatch,
         Code::FilterTooBroad,
         Code::TooManyGroups,
+        Code::UpgradeRequired,
         Code::RateLimited,
         Code::HeadTooLarge,
         Code::Internal,
@@ -144,6 +147,7 @@ impl Code {
             Code::IdempotencyMismatch => {
                 ("idempotency_mismatch", 422, "The idempotency key was used with another body")
             }
+            Code::UpgradeRequired => ("upgrade_required", 426, "This speaks WebSocket"),
             Code::RateLimited => ("rate_limited", 429, "Too many requests"),
             Code::HeadTooLarge => ("head_too_large", 431, "The request head is too large"),
             Code::Internal => ("internal", 500, "Internal error"),

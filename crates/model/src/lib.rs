@@ -4,6 +4,7 @@
 
 pub mod audit;
 pub mod compat;
+pub mod csv;
 pub mod error;
 pub mod field;
 pub mod id;
@@ -11,6 +12,7 @@ pub mod json;
 pub mod principal;
 pub mod record;
 pub mod schema;
+mod search;
 pub mod stream;
 pub mod time;
 

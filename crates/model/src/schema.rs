@@ -311,11 +311,8 @@ impl Walk {
             let message = "the name of an indexed field has no dot";
             self.errors.push(FieldError::new(at, "path_invalid", message));
         }
-        if let Some(search) = schema.get("x-search")
-            && !good_search(search)
-        {
-            let message = "`text`, `keyword` or {\"as\":\"text\",\"language\":\"english\"}";
-            self.errors.push(FieldError::new(child(at, "x-search"), "enum_mismatch", message));
+        if let Some(search) = schema.get("x-search") {
+            self.errors.extend(crate::search::fault(search, &child(at, "x-search")));
         }
         self.declared.push(Declared { path, scalar, indexed });
         let indexed = self.declared.iter().filter(|d| d.indexed).count();
@@ -332,18 +329,6 @@ fn child(at: &str, name: &str) -> String {
     let mut path = at.to_owned();
     push_pointer(&mut path, name);
     path
-}
-
-fn good_search(search: &Value) -> bool {
-    match search {
-        Value::String(s) => s == "text" || s == "keyword",
-        Value::Object(o) => {
-            o.get("as").is_some_and(|a| a == "text")
-                && o.keys().all(|k| k == "as" || k == "language")
-                && o.get("language").is_none_or(Value::is_string)
-        }
-        _ => false,
-    }
 }
 
 fn scalar_of(ty: Option<&Value>) -> Option<ScalarType> {

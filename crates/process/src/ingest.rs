@@ -287,7 +287,11 @@ fn replayed(mut answer: Response) -> Response {
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Error> {
     static NAME: HeaderName = HeaderName::from_static("idempotency-key");
-    let Some(value) = headers.get(&NAME) else { return Ok(None) };
+    let mut values = headers.get_all(&NAME).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    if values.next().is_some() {
+        return Err(Error::new(Code::ValidationFailed, "`Idempotency-Key` stands twice"));
+    }
     match value.to_str() {
         Ok(key) if (1..=MAX_KEY_BYTES).contains(&key.len()) => Ok(Some(key.to_owned())),
         _ => {

@@ -52,7 +52,8 @@ impl Process {
     /// Opens the service.
     pub fn open(config: ProcessConfig, deps: Deps) -> Process {
         let Deps { db, catalog, clock } = deps;
-        let queue = Arc::new(Semaphore::new(config.queue / 1024));
+        // A share is counted in whole KiB: the longest body that may come must fit.
+        let queue = Arc::new(Semaphore::new(config.queue / 1024 + 1));
         Process {
             inner: Arc::new(Inner { db, catalog, clock, config, queue, quota: Default::default() }),
         }

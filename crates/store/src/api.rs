@@ -38,6 +38,8 @@ pub struct Definition {
     pub id_from: Option<String>,
     /// Where plain data carries its time.
     pub time_from: Option<String>,
+    /// What becomes of records that are not valid: `reject`.
+    pub on_reject: Option<String>,
 }
 
 /// A stream.

@@ -18,8 +18,8 @@ pub fn fields(params: &Params, record: &Record, stream: &str) -> Result<String, 
 }
 
 /// Reads `?after=` or `Last-Event-ID`: the epoch, where one is given, and the seq.
-pub fn after(text: &str) -> Result<Option<(Option<i64>, i64)>, Error> {
-    read_after(Some(text))
+pub fn after(text: &str) -> Option<(Option<i64>, i64)> {
+    read_after(text)
 }
 
 /// Reads `?sort=`; how many keys the order has.

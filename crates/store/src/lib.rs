@@ -24,6 +24,7 @@ use forebay_http::cursor::Signer;
 use forebay_model::time::SharedClock;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use catalog::StoredCatalog;
 use config::StoreConfig;
@@ -51,6 +52,8 @@ struct Inner {
     aggregates: Semaphore,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
+    /// WebSockets that are open now, or about to be.
+    sockets: TaskTracker,
 }
 
 /// What the service needs of the house.
@@ -88,6 +91,7 @@ impl Store {
             hubs,
             aggregates,
             subscribers,
+            sockets: TaskTracker::new(),
         };
         Store { inner: Arc::new(inner) }
     }

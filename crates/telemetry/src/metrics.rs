@@ -5,6 +5,8 @@ use std::sync::{Mutex, PoisonError};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
+use crate::names;
+
 /// Seconds.
 const LATENCIES: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
@@ -27,6 +29,7 @@ impl Metrics {
             .and_then(|b| b.set_buckets_for_metric(suffix("_batch_records"), &SIZES));
         let handle = builder.and_then(PrometheusBuilder::install_recorder);
         let handle = handle.map_err(|e| e.to_string())?;
+        names::describe();
         let system = System::new().map_err(|e| e.to_string())?;
         Ok(Metrics { handle, system: Mutex::new(system) })
     }

@@ -1,12 +1,12 @@
 //! Takes a file apart into requests: lines, CSV rows or the elements of an array.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read};
 
 use clap::ValueEnum;
+use forebay_model::csv::Place;
 use serde_json::value::RawValue;
 
-use super::other;
+use super::{envelope, other};
 use crate::Failure;
 
 /// A request carries at most so many bytes…
@@ -31,62 +31,75 @@ pub(super) enum Format {
 pub(super) struct Chunk {
     pub(super) kind: &'static str,
     pub(super) body: Vec<u8>,
-    pub(super) records: u64,
+    /// Where each record begins: its line of the file, or its number in an array; from 1.
+    pub(super) places: Vec<u64>,
     /// Where the next chunk begins, in bytes of the file.
     pub(super) next: u64,
 }
 
+/// What a file holds, unpacked.
+pub(super) type Source = Box<dyn Read + Send>;
+
 /// A file on its way.
 pub(super) enum Chunks {
-    Lines { reader: BufReader<Box<dyn Source>>, at: u64 },
-    Csv { reader: BufReader<Box<dyn Source>>, header: Vec<u8>, at: u64 },
+    Lines { lines: Lines, envelope: bool },
+    Csv { lines: Lines, header: Vec<u8> },
     Json { elements: std::vec::IntoIter<String>, sent: u64 },
 }
 
-/// A file, or a pipe that cannot go back.
-pub(super) trait Source: Read + Send {
-    /// Goes to a byte.
-    fn go_to(&mut self, at: u64) -> std::io::Result<()>;
+/// A file's lines, and how far they were read.
+pub(super) struct Lines {
+    reader: BufReader<Source>,
+    /// In bytes.
+    at: u64,
+    /// How many have ended.
+    line: u64,
 }
 
-impl Source for File {
-    fn go_to(&mut self, at: u64) -> std::io::Result<()> {
-        self.seek(SeekFrom::Start(at)).map(drop)
+/// Goes to a byte; how many lines end before it.
+fn skip(reader: &mut impl BufRead, to: u64) -> std::io::Result<u64> {
+    let (mut at, mut lines) = (0, 0);
+    while at < to {
+        let piece = reader.fill_buf()?;
+        let most = usize::try_from(to - at).unwrap_or(usize::MAX).min(piece.len());
+        if most == 0 {
+            break;
+        }
+        lines += piece[..most].iter().map(|c| u64::from(*c == b'\n')).sum::<u64>();
+        reader.consume(most);
+        at += most as u64;
     }
-}
-
-impl Source for std::io::Stdin {
-    fn go_to(&mut self, at: u64) -> std::io::Result<()> {
-        std::io::copy(&mut Read::by_ref(self).take(at), &mut std::io::sink()).map(drop)
-    }
+    Ok(lines)
 }
 
 impl Chunks {
-    /// Begins at a byte that an earlier run had reached; for JSON, at an element.
+    /// Begins at a byte that an earlier run had reached; for JSON, at an element. From envelopes,
+    /// what only the server writes is left out.
     pub(super) fn open(
-        mut source: Box<dyn Source>,
+        mut source: Source,
         format: Format,
         from: u64,
+        envelope: bool,
     ) -> Result<Chunks, Failure> {
         match format {
             Format::Ndjson => {
-                source.go_to(from).map_err(other)?;
-                Ok(Chunks::Lines { reader: BufReader::new(source), at: from })
+                let mut reader = BufReader::with_capacity(64 << 10, source);
+                let line = skip(&mut reader, from).map_err(other)?;
+                Ok(Chunks::Lines { lines: Lines { reader, at: from, line }, envelope })
             }
             Format::Csv => {
-                let mut reader = BufReader::new(source);
+                let reader = BufReader::with_capacity(64 << 10, source);
+                let mut lines = Lines { reader, at: 0, line: 0 };
                 let mut header = Vec::new();
-                let mut at = row(&mut reader, &mut header)?;
-                if from > at {
-                    let skip = from - at;
-                    std::io::copy(&mut Read::by_ref(&mut reader).take(skip), &mut std::io::sink())
-                        .map_err(other)?;
-                    at = from;
-                }
+                lines.row(&mut header)?;
                 if !header.ends_with(b"\n") {
                     header.push(b'\n');
                 }
-                Ok(Chunks::Csv { reader, header, at })
+                if from > lines.at {
+                    let passed = skip(&mut lines.reader, from - lines.at).map_err(other)?;
+                    (lines.at, lines.line) = (from, lines.line + passed);
+                }
+                Ok(Chunks::Csv { lines, header })
             }
             Format::Json => {
                 let mut text = String::new();
@@ -97,7 +110,10 @@ impl Chunks {
                     vec![serde_json::from_str(&text).map_err(other)?]
                 };
                 // A line break in JSON is only ever space between tokens.
-                let elements = elements.iter().map(|e| e.get().replace(['\n', '\r'], " "));
+                let elements = elements.iter().map(|e| {
+                    let own = if envelope { envelope::of_sender(e.get()) } else { None };
+                    own.as_deref().unwrap_or(e.get()).replace(['\n', '\r'], " ")
+                });
                 let done = usize::try_from(from).unwrap_or(usize::MAX);
                 let elements: Vec<String> = elements.skip(done).collect();
                 Ok(Chunks::Json { elements: elements.into_iter(), sent: from })
@@ -108,101 +124,111 @@ impl Chunks {
     /// The next request, which ends where the next one begins at the latest; `None` at the end.
     pub(super) fn next(&mut self, until: u64) -> Result<Option<Chunk>, Failure> {
         let chunk = match self {
-            Chunks::Lines { reader, at } => lines(reader, at, until)?,
-            Chunks::Csv { reader, header, at } => rows(reader, header, at, until)?,
+            Chunks::Lines { lines, envelope } => lines.objects(*envelope, until)?,
+            Chunks::Csv { lines, header } => lines.rows(header, until)?,
             Chunks::Json { elements, sent } => {
                 let mut chunk = Chunk::of("application/x-ndjson");
                 while chunk.has_room()
-                    && *sent + chunk.records < until
+                    && *sent < until
                     && let Some(element) = elements.next()
                 {
                     chunk.body.extend_from_slice(element.as_bytes());
                     chunk.body.push(b'\n');
-                    chunk.records += 1;
+                    *sent += 1;
+                    chunk.places.push(*sent);
                 }
-                *sent += chunk.records;
                 chunk.next = *sent;
                 chunk
             }
         };
-        Ok((chunk.records > 0).then_some(chunk))
+        Ok((!chunk.places.is_empty()).then_some(chunk))
     }
 }
 
 impl Chunk {
     fn of(kind: &'static str) -> Chunk {
-        Chunk { kind, body: Vec::new(), records: 0, next: 0 }
+        Chunk { kind, body: Vec::new(), places: Vec::new(), next: 0 }
     }
 
     fn has_room(&self) -> bool {
-        self.body.len() < CHUNK_BYTES && self.records < CHUNK_RECORDS as u64
+        self.body.len() < CHUNK_BYTES && self.places.len() < CHUNK_RECORDS
     }
 }
 
-fn lines(
-    reader: &mut BufReader<Box<dyn Source>>,
-    at: &mut u64,
-    until: u64,
-) -> Result<Chunk, Failure> {
-    let mut chunk = Chunk::of("application/x-ndjson");
-    while chunk.has_room() && *at < until {
-        let start = chunk.body.len();
-        let read = reader.read_until(b'\n', &mut chunk.body).map_err(other)?;
-        if read == 0 {
-            break;
+impl Lines {
+    /// Objects, one on a line.
+    fn objects(&mut self, envelope: bool, until: u64) -> Result<Chunk, Failure> {
+        let mut chunk = Chunk::of("application/x-ndjson");
+        while chunk.has_room() && self.at < until {
+            let start = chunk.body.len();
+            let read = self.reader.read_until(b'\n', &mut chunk.body).map_err(other)?;
+            if read == 0 {
+                break;
+            }
+            self.at += read as u64;
+            self.line += 1;
+            let text = &chunk.body[start..];
+            if text.iter().all(u8::is_ascii_whitespace) {
+                chunk.body.truncate(start);
+                continue;
+            }
+            let text = std::str::from_utf8(text).ok().filter(|_| envelope);
+            if let Some(own) = text.and_then(envelope::of_sender) {
+                chunk.body.truncate(start);
+                chunk.body.extend_from_slice(own.as_bytes());
+                chunk.body.push(b'\n');
+            }
+            chunk.places.push(self.line);
         }
-        *at += read as u64;
-        if chunk.body[start..].iter().all(u8::is_ascii_whitespace) {
-            chunk.body.truncate(start);
-            continue;
-        }
-        chunk.records += 1;
+        chunk.next = self.at;
+        Ok(chunk)
     }
-    chunk.next = *at;
-    Ok(chunk)
-}
 
-/// The header, then rows as they stand: what is wrong with them is for the server to say.
-fn rows(
-    reader: &mut BufReader<Box<dyn Source>>,
-    header: &[u8],
-    at: &mut u64,
-    until: u64,
-) -> Result<Chunk, Failure> {
-    let mut chunk = Chunk::of("text/csv");
-    chunk.body.extend_from_slice(header);
-    while chunk.has_room() && *at < until {
-        let read = row(reader, &mut chunk.body)?;
-        if read == 0 {
-            break;
-        }
-        *at += read;
-        chunk.records += 1;
-    }
-    chunk.next = *at;
-    Ok(chunk)
-}
-
-/// Reads a row with the line breaks in its quoted cells; how many bytes it has.
-fn row(reader: &mut BufReader<Box<dyn Source>>, out: &mut Vec<u8>) -> Result<u64, Failure> {
-    let start = out.len();
-    let mut open = false;
-    loop {
-        let line = out.len();
-        let room = (MOST_ROW_BYTES + 1).saturating_sub(line - start);
-        let read = Read::by_ref(reader).take(room as u64).read_until(b'\n', out).map_err(other)?;
-        open ^= out[line..].iter().filter(|byte| **byte == b'"').count() % 2 == 1;
-        if read == 0 || !open {
-            let bytes = out.len() - start;
-            if bytes <= MOST_ROW_BYTES {
-                return Ok(bytes as u64);
+    /// The header, then rows as they stand: what is wrong with them is for the server to say.
+    fn rows(&mut self, header: &[u8], until: u64) -> Result<Chunk, Failure> {
+        let mut chunk = Chunk::of("text/csv");
+        chunk.body.extend_from_slice(header);
+        while chunk.has_room() && self.at < until {
+            let (start, line) = (chunk.body.len(), self.line + 1);
+            if self.row(&mut chunk.body)? == 0 {
+                break;
+            }
+            // An empty line is no row.
+            if chunk.body[start..].iter().all(|byte| b"\r\n".contains(byte)) {
+                chunk.body.truncate(start);
+            } else {
+                chunk.places.push(line);
             }
         }
-        if out.len() - start > MOST_ROW_BYTES {
-            let begin = String::from_utf8_lossy(&out[start..out.len().min(start + 60)]);
-            return Err(Failure::Other(format!(
-                "a row has more than {MOST_ROW_BYTES} bytes: is a quote never closed? It begins: {begin}"
-            )));
+        chunk.next = self.at;
+        Ok(chunk)
+    }
+
+    /// Reads a row with the line breaks in its quoted cells; how many bytes it has.
+    fn row(&mut self, out: &mut Vec<u8>) -> Result<usize, Failure> {
+        let start = out.len();
+        let mut place = Place::Row;
+        loop {
+            let line = out.len();
+            let room = (MOST_ROW_BYTES + 1).saturating_sub(line - start) as u64;
+            let mut reader = Read::by_ref(&mut self.reader).take(room);
+            let read = reader.read_until(b'\n', out).map_err(other)?;
+            self.at += read as u64;
+            self.line += u64::from(out[line..].ends_with(b"\n"));
+            place = out[line..].iter().fold(place, |place, byte| place.next(*byte));
+            let bytes = out.len() - start;
+            if bytes > MOST_ROW_BYTES {
+                let begin = &out[start..start + 60];
+                return Err(Failure::Other(format!(
+                    "the row that ends after line {} has more than {MOST_ROW_BYTES} bytes: is a \
+                     quote never closed? It begins: {}",
+                    self.line,
+                    String::from_utf8_lossy(begin)
+                )));
+            }
+            if read == 0 || !place.is_open() {
+                return Ok(bytes);
+            }
         }
     }
 }
@@ -211,14 +237,13 @@ fn row(reader: &mut BufReader<Box<dyn Source>>, out: &mut Vec<u8>) -> Result<u64
 mod tests {
     use super::*;
 
-    fn all(format: Format, text: &str, from: u64) -> (u64, String, u64) {
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        file.go_to(0).unwrap();
-        let mut chunks = Chunks::open(Box::new(file), format, from).unwrap();
-        let mut found = (0, String::new(), 0);
+    /// The places of the records, their text, and where the file ends.
+    fn all(format: Format, text: &str, from: u64) -> (Vec<u64>, String, u64) {
+        let source = Box::new(std::io::Cursor::new(text.to_owned()));
+        let mut chunks = Chunks::open(source, format, from, false).unwrap();
+        let mut found = (Vec::new(), String::new(), 0);
         while let Some(chunk) = chunks.next(u64::MAX).unwrap() {
-            found.0 += chunk.records;
+            found.0.extend(chunk.places);
             found.1.push_str(std::str::from_utf8(&chunk.body).unwrap());
             found.2 = chunk.next;
         }
@@ -227,24 +252,21 @@ mod tests {
 
     #[test]
     fn a_file_goes_on_where_it_was() {
-        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 0), (2, "{}\n{}\n".into(), 7));
-        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 4), (1, "{}\n".into(), 7));
+        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 0), (vec![1, 3], "{}\n{}\n".into(), 7));
+        assert_eq!(all(Format::Ndjson, "{}\n\n{}\n", 4), (vec![3], "{}\n".into(), 7));
         let csv = "a,b\n1,\"x\ny\"\n2,z\n";
-        assert_eq!(all(Format::Csv, csv, 0), (2, csv.into(), 16));
-        assert_eq!(all(Format::Csv, csv, 12), (1, "a,b\n2,z\n".into(), 16));
-        assert_eq!(all(Format::Json, "[{\"a\":\n1},{}]", 1), (1, "{}\n".into(), 2));
+        assert_eq!(all(Format::Csv, csv, 0), (vec![2, 4], csv.into(), 16));
+        assert_eq!(all(Format::Csv, csv, 12), (vec![4], "a,b\n2,z\n".into(), 16));
+        assert_eq!(all(Format::Json, "[{\"a\":\n1},{}]", 1), (vec![2], "{}\n".into(), 2));
     }
 
     #[test]
     fn many_records_are_several_requests() {
-        let text = "{}\n".repeat(CHUNK_RECORDS * 2 + 1);
-        let mut file = tempfile::tempfile().unwrap();
-        std::io::Write::write_all(&mut file, text.as_bytes()).unwrap();
-        file.go_to(0).unwrap();
-        let mut chunks = Chunks::open(Box::new(file), Format::Ndjson, 0).unwrap();
+        let source = Box::new(std::io::Cursor::new("{}\n".repeat(CHUNK_RECORDS * 2 + 1)));
+        let mut chunks = Chunks::open(source, Format::Ndjson, 0, false).unwrap();
         let mut sizes = Vec::new();
         while let Some(chunk) = chunks.next(u64::MAX).unwrap() {
-            sizes.push(chunk.records);
+            sizes.push(chunk.places.len());
         }
         assert_eq!(sizes, [5_000, 5_000, 1]);
     }

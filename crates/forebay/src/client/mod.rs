@@ -1,6 +1,7 @@
 //! The commands that talk to a running Forebay, through the same doors as anybody.
 
 mod chunks;
+mod envelope;
 mod keys;
 mod login;
 mod push;
@@ -31,9 +32,25 @@ pub(crate) struct Target {
     /// Where Forebay listens.
     #[arg(long, env = "FOREBAY_URL", default_value = "http://127.0.0.1:8000", value_name = "URL")]
     url: String,
-    /// The key; without one, the session of `forebay login`.
-    #[arg(long, env = "API_KEY", hide_env_values = true, default_value = "", value_name = "KEY")]
+    /// The key; without one that of API_KEY, which a server takes too, else the session of
+    /// `forebay login`.
+    #[arg(
+        long,
+        env = "FOREBAY_KEY",
+        hide_env_values = true,
+        default_value = "",
+        value_name = "KEY"
+    )]
     key: String,
+    /// The key that a server on this machine is started with.
+    #[arg(long, env = "API_KEY", hide = true, hide_env_values = true, default_value = "")]
+    server_key: String,
+}
+
+impl Target {
+    fn key(&self) -> &str {
+        if self.key.is_empty() { &self.server_key } else { &self.key }
+    }
 }
 
 /// A command of this module.
@@ -96,8 +113,9 @@ impl Forebay {
     async fn request(&self, method: Method, path: &str) -> Result<RequestBuilder, Failure> {
         let base = self.target.url.trim_end_matches('/');
         let request = self.client.request(method, format!("{base}{path}"));
-        if !self.target.key.is_empty() {
-            return Ok(request.bearer_auth(&self.target.key));
+        let key = self.target.key();
+        if !key.is_empty() {
+            return Ok(request.bearer_auth(key));
         }
         let token = session::token(&self.client, base).await?;
         Ok(request.bearer_auth(token.unwrap_or_default()))
@@ -176,7 +194,7 @@ async fn refused_text(response: Response, texts: &[(&str, &str)]) -> Failure {
     }
     match status {
         StatusCode::UNAUTHORIZED => Failure::Configuration(format!(
-            "{message}; set API_KEY or --key, or sign in: forebay login"
+            "{message}; set FOREBAY_KEY or --key, or sign in: forebay login"
         )),
         status if status.is_server_error() => Failure::Engine(message),
         _ => Failure::Other(message),
@@ -203,5 +221,13 @@ fn other(error: impl std::fmt::Display) -> Failure {
 
 /// Writes a line to stdout.
 pub(crate) fn print(text: &str) -> Result<(), Failure> {
-    writeln!(std::io::stdout(), "{text}").map_err(other)
+    writeln!(std::io::stdout(), "{text}").map_err(unwritten)
+}
+
+/// Why an output was not written: a reader that has enough is no failure.
+pub(crate) fn unwritten(error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => other(error),
+    }
 }

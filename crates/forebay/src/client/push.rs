@@ -1,7 +1,7 @@
 //! Sends a file: split into requests, each repeated until it is answered, and resumable.
 
 use std::fs::File;
-use std::io::IsTerminal as _;
+use std::io::{BufReader, IsTerminal as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ pub(crate) struct PushArgs {
     /// second time stores it a second time, unless its records bring ids.
     #[arg(default_value = "-")]
     file: PathBuf,
-    /// What it holds; by its name where it is not said.
+    /// What it holds; by its name where it is not said. One that ends in .gz or .zst is unpacked.
     #[arg(long, value_enum)]
     format: Option<Format>,
-    /// Each object is {"id"?,"time"?,"data":{…}}.
+    /// Each object is {"id"?,"time"?,"data":{…}}, or a record as `export` writes it.
     #[arg(long)]
     envelope: bool,
     /// How often a request is tried while Forebay is busy or away.
@@ -51,12 +51,15 @@ struct Tally {
 pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
     let forebay = Forebay::new(args.target)?;
     let format = args.format.unwrap_or_else(|| by_name(&args.file));
+    if args.envelope && format == Format::Csv {
+        let message = "--envelope is for objects: a CSV has no envelopes";
+        return Err(Failure::Configuration(message.to_owned()));
+    }
     let piped = args.file.as_os_str() == "-";
-    let source: Box<dyn Source> = if piped {
+    let source: Source = if piped {
         Box::new(std::io::stdin())
     } else {
-        let file = File::open(&args.file);
-        Box::new(file.map_err(|e| other(format!("{}: {e}", args.file.display())))?)
+        open(&args.file).map_err(|e| other(format!("{}: {e}", args.file.display())))?
     };
     let place = (!piped).then(|| Place::beside(&args.file, &args.stream, &forebay.target.url));
     let mut run = match place.as_ref().and_then(Place::read) {
@@ -65,12 +68,11 @@ pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
     };
     let bar = progress(&args.file, format, piped);
     bar.set_position(run.at);
-    let mut chunks = Chunks::open(source, format, run.at)?;
+    let mut chunks = Chunks::open(source, format, run.at, args.envelope)?;
     let path =
         format!("/v1/streams/{}/records?return=minimal&envelope={}", args.stream, args.envelope);
     let mut tally = Tally::default();
     while let Some(chunk) = chunks.next(run.until.unwrap_or(u64::MAX))? {
-        let begin = run.at;
         run.until = Some(chunk.next);
         if let Some(place) = &place {
             place.write(&run)?;
@@ -92,7 +94,7 @@ pub(super) async fn push(args: PushArgs) -> Result<(), Failure> {
         for rejected in told["rejected"].as_array().into_iter().flatten() {
             tally.rejected += 1;
             if tally.rejected <= 10 {
-                bar.suspend(|| note(rejected, begin));
+                bar.suspend(|| note(rejected, &chunk, format));
             }
         }
         (run.at, run.until) = (chunk.next, None);
@@ -160,12 +162,15 @@ async fn deliver(
     }
 }
 
-fn note(rejected: &Value, begin: u64) {
+/// Says where in the file a rejected record stands.
+fn note(rejected: &Value, chunk: &Chunk, format: Format) {
     use std::io::Write as _;
     let text = |name: &str| rejected[name].as_str().unwrap_or_default();
+    let index = rejected["index"].as_u64().and_then(|index| usize::try_from(index).ok());
+    let place = index.and_then(|index| chunk.places.get(index)).copied().unwrap_or(0);
+    let what = if format == Format::Json { "element" } else { "line" };
     let line = format!(
-        "rejected: record {} after byte {begin}: {} {}: {}\n",
-        rejected["index"],
+        "rejected: {what} {place}: {} {}: {}\n",
         text("code"),
         text("path"),
         text("message")
@@ -174,8 +179,23 @@ fn note(rejected: &Value, begin: u64) {
     let _ = std::io::stderr().write_all(line.as_bytes());
 }
 
+/// Opens a file, unpacked where its name says that it is packed.
+fn open(path: &Path) -> std::io::Result<Source> {
+    let file = File::open(path)?;
+    Ok(match packed(path) {
+        Some("gz") => Box::new(flate2::bufread::MultiGzDecoder::new(BufReader::new(file))),
+        Some(_) => Box::new(zstd::stream::read::Decoder::new(file)?),
+        None => Box::new(file),
+    })
+}
+
+fn packed(file: &Path) -> Option<&str> {
+    file.extension()?.to_str().filter(|ending| ["gz", "zst"].contains(ending))
+}
+
 fn by_name(file: &Path) -> Format {
-    match file.extension().and_then(|e| e.to_str()) {
+    let inner = if packed(file).is_some() { file.file_stem().map(Path::new) } else { Some(file) };
+    match inner.and_then(|name| name.extension()?.to_str()) {
         Some("csv") => Format::Csv,
         Some("json") => Format::Json,
         _ => Format::Ndjson,
@@ -183,7 +203,8 @@ fn by_name(file: &Path) -> Format {
 }
 
 fn progress(file: &Path, format: Format, piped: bool) -> ProgressBar {
-    if piped || format == Format::Json || !std::io::stderr().is_terminal() {
+    if piped || format == Format::Json || packed(file).is_some() || !std::io::stderr().is_terminal()
+    {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(file.metadata().map(|m| m.len()).unwrap_or(0));

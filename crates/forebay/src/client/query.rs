@@ -6,7 +6,7 @@ use comfy_table::{ContentArrangement, Table};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
-use super::{Forebay, Target, other, print};
+use super::{Forebay, Target, other, print, unwritten};
 use crate::Failure;
 
 /// Records of one request.
@@ -182,7 +182,7 @@ async fn groups(forebay: &Forebay, args: &QueryArgs) -> Result<Rows, Failure> {
         body["metrics"] = metrics.clone().into();
     }
     if let Some(sort) = &args.sort {
-        body["order_by"] = sort.split(',').collect();
+        body["order_by"] = names(sort).into();
     }
     let path = format!("/v1/streams/{}/aggregate", args.stream);
     let mut texts = vec![("/filter".to_owned(), args.filter.as_str())];
@@ -210,6 +210,27 @@ async fn groups(forebay: &Forebay, args: &QueryArgs) -> Result<Rows, Failure> {
     let truncated = answer["truncated"] == true;
     let note = truncated.then(|| format!("the first {} groups; --limit shows more", rows.len()));
     Ok(Rows { names, rows, note, explain: answer.get("explain").cloned() })
+}
+
+/// Takes a list of names apart; a metric's own commas stand in brackets, or in quotes.
+fn names(text: &str) -> Vec<&str> {
+    let (mut depth, mut quote, mut start, mut names) = (0_usize, None, 0, Vec::new());
+    for (at, c) in text.char_indices() {
+        match (quote, c) {
+            (Some(open), _) if open == c => quote = None,
+            (Some(_), _) => {}
+            (None, '"' | '\'') => quote = Some(c),
+            (None, '(' | '[' | '{') => depth += 1,
+            (None, ')' | ']' | '}') => depth = depth.saturating_sub(1),
+            (None, ',') if depth == 0 => {
+                names.push(text[start..at].trim());
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    names.push(text[start..].trim());
+    names
 }
 
 /// Reads `data.region`, `time/1h@Europe/Berlin` or `data.mag[0,3,5]`, each after `name=` if wanted.
@@ -259,12 +280,19 @@ fn cell(value: Option<&Value>) -> String {
 
 fn write_csv(rows: &Rows) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(std::io::stdout().lock());
-    writer.write_record(&rows.names).map_err(other)?;
+    writer.write_record(&rows.names).map_err(unwritten_csv)?;
     for row in &rows.rows {
         let cells = rows.names.iter().map(|name| cell(row.get(name)));
-        writer.write_record(cells).map_err(other)?;
+        writer.write_record(cells).map_err(unwritten_csv)?;
     }
-    writer.flush().map_err(other)
+    writer.flush().map_err(unwritten)
+}
+
+fn unwritten_csv(error: csv::Error) -> Failure {
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => unwritten(error),
+        kind => other(format!("{kind:?}")),
+    }
 }
 
 fn write_table(rows: &Rows) -> Result<(), Failure> {
@@ -307,6 +335,10 @@ mod tests {
             json!({"as": "who", "field": "data[\"odd name\"]"})
         );
         assert_eq!(group("data[\"n\"][1]")["ranges"], json!([1]));
+        assert_eq!(
+            names("-percentile(data.ms, 0.95),region, x[\"a,b\"]"),
+            ["-percentile(data.ms, 0.95)", "region", "x[\"a,b\"]"]
+        );
         assert_eq!(metric("n=count()"), ("n".into(), json!("count()")));
         assert_eq!(metric("max(data.a)"), ("max(data.a)".into(), json!("max(data.a)")));
     }

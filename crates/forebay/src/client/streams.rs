@@ -1,16 +1,17 @@
 //! Streams: list, show, make, delete, export.
 
 use std::fs::File;
-use std::io::Write;
-use std::path::PathBuf;
+use std::io::{Read as _, Write};
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use comfy_table::Table;
 use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
 use reqwest::Method;
+use reqwest::header::CONTENT_TYPE;
 use serde_json::Value;
 
-use super::{Forebay, Target, other, print};
+use super::{Forebay, Target, envelope, other, print, unwritten};
 use crate::Failure;
 
 /// A command about streams.
@@ -28,6 +29,9 @@ pub(crate) enum StreamCommand {
     Show {
         /// Its name.
         name: String,
+        /// As JSON on one line.
+        #[arg(long)]
+        json: bool,
         #[command(flatten)]
         target: Target,
     },
@@ -35,8 +39,11 @@ pub(crate) enum StreamCommand {
     Put {
         /// Its name.
         name: String,
-        /// A file with its definition as JSON.
+        /// A file with its definition as JSON, also as `stream show` writes it; `-` is standard input.
         file: PathBuf,
+        /// The result as JSON on one line.
+        #[arg(long)]
+        json: bool,
         /// Also when the schema refuses what it took before.
         #[arg(long)]
         force: bool,
@@ -74,18 +81,16 @@ pub(crate) struct ExportArgs {
 pub(super) async fn run(command: StreamCommand) -> Result<(), Failure> {
     match command {
         StreamCommand::List { json, target } => list(&Forebay::new(target)?, json).await,
-        StreamCommand::Show { name, target } => {
+        StreamCommand::Show { name, json, target } => {
             let forebay = Forebay::new(target)?;
             let request = forebay.request(Method::GET, &format!("/v1/streams/{name}")).await?;
-            show(forebay.send(request).await?).await
+            show(forebay.send(request).await?, json).await
         }
-        StreamCommand::Put { name, file, force, target } => {
+        StreamCommand::Put { name, file, json, force, target } => {
             let forebay = Forebay::new(target)?;
-            let body = std::fs::read(&file);
-            let body = body.map_err(|e| other(format!("{}: {e}", file.display())))?;
             let path = format!("/v1/streams/{name}?force={force}");
-            let request = forebay.request(Method::PUT, &path).await?.body(body);
-            show(forebay.send(request).await?).await
+            let request = forebay.request(Method::PUT, &path).await?.body(definition(&file)?);
+            show(forebay.send(request.header(CONTENT_TYPE, "application/json")).await?, json).await
         }
         StreamCommand::Delete { name, target } => {
             let forebay = Forebay::new(target)?;
@@ -95,8 +100,24 @@ pub(super) async fn run(command: StreamCommand) -> Result<(), Failure> {
     }
 }
 
-async fn show(response: reqwest::Response) -> Result<(), Failure> {
+/// Reads a definition, without what only the server writes into one.
+fn definition(file: &Path) -> Result<Vec<u8>, Failure> {
+    let read = if file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin().read_to_end(&mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(file)
+    };
+    let body = read.map_err(|e| other(format!("{}: {e}", file.display())))?;
+    let own = std::str::from_utf8(&body).ok().and_then(envelope::definition);
+    Ok(own.map_or(body, String::into_bytes))
+}
+
+async fn show(response: reqwest::Response, json: bool) -> Result<(), Failure> {
     let stream: Value = response.json().await.map_err(other)?;
+    if json {
+        return print(&stream.to_string());
+    }
     print(&serde_json::to_string_pretty(&stream).map_err(other)?)
 }
 
@@ -135,7 +156,7 @@ pub(super) async fn export(args: ExportArgs) -> Result<(), Failure> {
         None => Box::new(std::io::stdout().lock()),
     };
     while let Some(chunk) = response.chunk().await.map_err(other)? {
-        out.write_all(&chunk).map_err(other)?;
+        out.write_all(&chunk).map_err(unwritten)?;
     }
-    out.flush().map_err(other)
+    out.flush().map_err(unwritten)
 }

@@ -138,8 +138,8 @@ mod scenario {
                 let request = s.request_by(&self.key, Method::GET, &path);
                 let mut events = Events::ask(request).await.unwrap();
                 for seq in expected {
-                    let (_, id, _) = events.next().await.unwrap();
-                    assert_eq!(id, format!("1-{seq}"), "{query}");
+                    let (_, _, told) = events.next().await.unwrap();
+                    assert_eq!(told["record"]["seq"], *seq, "{query}");
                 }
             }
             let mut socket = Socket::open(s, &self.key).await;

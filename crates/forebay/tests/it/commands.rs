@@ -1,15 +1,30 @@
 //! The command line against a running server.
 
-use std::process::Output;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 
 use crate::support::{Engine, KEY, Server, answer, forebay, orders};
 
-fn run(s: &Server, arguments: &[&str]) -> Output {
+fn command(s: &Server, arguments: &[&str]) -> Command {
     let mut command = forebay();
     command.args(arguments).env("FOREBAY_URL", format!("http://{}", s.address));
-    command.env("API_KEY", KEY).output().unwrap()
+    command.env("FOREBAY_KEY", KEY);
+    command
+}
+
+fn run(s: &Server, arguments: &[&str]) -> Output {
+    command(s, arguments).output().unwrap()
+}
+
+/// Runs a command that reads standard input.
+fn run_with(s: &Server, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = command(s, arguments);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -102,7 +117,7 @@ async fn a_pushed_csv_is_taken_as_it_stands() {
     s.put("/v1/streams/orders", orders()).await.expect(201);
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("rows.csv");
-    std::fs::write(&path, "owner,n\n\"a\nb\",1\nx\"y,2\n\"z\"z,3\nlast,4").unwrap();
+    std::fs::write(&path, "owner,n\n\"a\nb\",1\n\"x\"y,2\n\"z\"z,3\nlast,4").unwrap();
     let output = run(&s, &["push", "orders", path.to_str().unwrap()]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let error = String::from_utf8_lossy(&output.stderr);
@@ -125,4 +140,132 @@ async fn failures_have_their_status() {
     assert!(explained.as_array().unwrap().len() > 20);
     let completions = forebay().args(["completions", "bash"]).output().unwrap();
     assert!(String::from_utf8_lossy(&completions.stdout).contains("forebay"));
+}
+
+#[tokio::test]
+async fn what_is_shown_goes_back_in() {
+    let s = Server::start(Engine::Sqlite).await;
+    let mut definition = orders();
+    definition["access"] = json!({"read": "data.n > 0"});
+    s.put("/v1/streams/orders", definition).await.expect(201);
+    let records = json!([{"id": "a", "time": "2024-01-01T00:00:00Z", "data": {"n": 1, "price": 1.0}},
+        {"id": "b", "data": {"n": 2, "version": 7, "stream": "x"}}]);
+    s.post("/v1/streams/orders/records?envelope=true", records).await.expect(200);
+    let shown = told(&run(&s, &["stream", "show", "orders"]));
+    let line = told(&run(&s, &["stream", "show", "orders", "--json"]));
+    assert_eq!((line.lines().count(), shown.lines().count() > 5), (1, true));
+    let put = told(&run_with(&s, &["stream", "put", "copy", "-", "--json"], shown.as_bytes()));
+    let put: Value = serde_json::from_str(&put).unwrap();
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!((&put["schema"], &put["access"]), (&shown["schema"], &shown["access"]));
+    assert_eq!((&put["name"], &put["last_seq"]), (&json!("copy"), &json!(0)));
+
+    let out = told(&run(&s, &["export", "orders"]));
+    let array = format!("[{}]", out.trim_end().replace('\n', ",\n"));
+    for (format, text) in [("ndjson", &out), ("json", &array)] {
+        let push = ["push", "copy", "-", "--envelope", "--format", format];
+        told(&run_with(&s, &push, text.as_bytes()));
+        // The second time they are there already.
+        assert_eq!(s.get("/v1/streams/copy").await.expect(200)["last_seq"], 2);
+    }
+    let both =
+        ["orders", "copy"].map(|stream| format!("/v1/streams/{stream}/records?fields=id,data"));
+    assert_eq!(
+        s.get(&both[0]).await.expect(200)["items"],
+        s.get(&both[1]).await.expect(200)["items"]
+    );
+    let time = &s.get("/v1/streams/copy/records/a").await.expect(200)["time"];
+    assert_eq!(time, "2024-01-01T00:00:00.000000Z");
+    let csv = run_with(&s, &["push", "copy", "-", "--envelope", "--format", "csv"], b"n\n1\n");
+    assert_eq!(csv.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn packed_files_are_unpacked_and_rejections_name_their_line() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let folder = tempfile::tempdir().unwrap();
+    let lines = "{\"n\":1}\n\n{\"n\":2}\n\n{\"n\":\"x\"}\n{\"n\":3}\n";
+    let rows = "owner,n\n\"a\nb\",1\nc,x\nd,2\n";
+    let array = "[{\"n\":1},\n{\"n\":2},{\"n\":\"x\"}]";
+    for (name, text, place) in
+        [("l.ndjson", lines, "line 5"), ("r.csv", rows, "line 4"), ("a.json", array, "element 3")]
+    {
+        let gzip = {
+            let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+            packed.write_all(text.as_bytes()).unwrap();
+            packed.finish().unwrap()
+        };
+        let zstd = zstd::encode_all(text.as_bytes(), 1).unwrap();
+        for (ending, bytes) in [("", text.as_bytes()), (".gz", &gzip), (".zst", &zstd)] {
+            let path = folder.path().join(format!("{name}{ending}"));
+            std::fs::write(&path, bytes).unwrap();
+            let output = run(&s, &["push", "orders", path.to_str().unwrap()]);
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert!(said.contains(&format!("rejected: {place}: type_mismatch /data/n:")), "{said}");
+        }
+    }
+    // Taken up again, the lines are still the file's own.
+    let path = folder.path().join("l.ndjson");
+    let place = folder.path().join("l.ndjson.forebay-push");
+    std::fs::write(place, format!("http://{} orders\n9\n", s.address)).unwrap();
+    let output = run(&s, &["push", "orders", path.to_str().unwrap()]);
+    assert!(String::from_utf8(output.stderr).unwrap().contains("rejected: line 5:"));
+}
+
+#[tokio::test]
+async fn a_reader_that_has_enough_is_no_failure() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let pad = "x".repeat(1000);
+    let records: Value = (0..1000).map(|n| json!({"n": n, "pad": pad})).collect();
+    s.post("/v1/streams/orders/records", records).await.expect(200);
+    for arguments in [
+        &["export", "orders"][..],
+        &["query", "orders", "--limit", "1000", "--json"],
+        &["query", "orders", "--limit", "1000", "--csv"],
+        &["query", "orders", "--limit", "1000"],
+    ] {
+        let mut command = command(&s, arguments);
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut first = [0; 10];
+        child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+        let ended = child.wait_with_output().unwrap();
+        assert_eq!(String::from_utf8(ended.stderr).unwrap(), "", "{arguments:?}");
+        assert_eq!(ended.status.code(), Some(0), "{arguments:?}");
+    }
+}
+
+#[tokio::test]
+async fn groups_are_sorted_by_metrics_with_commas() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let records = json!([{"owner": "a", "n": 1}, {"owner": "b", "n": 9}, {"owner": "c", "n": 5}]);
+    s.post("/v1/streams/orders/records", records).await.expect(200);
+    let metric = "percentile(data.n, 0.5)";
+    let sort = format!("-{metric},owner");
+    let query =
+        ["query", "orders", "--group-by", "data.owner", "--metrics", metric, "--sort", &sort];
+    let out = told(&run(&s, &[&query[..], &["--json"]].concat()));
+    let owners = out.lines().map(|l| serde_json::from_str::<Value>(l).unwrap()["owner"].clone());
+    assert_eq!(owners.collect::<Vec<_>>(), ["b", "c", "a"]);
+}
+
+#[tokio::test]
+async fn the_demo_prints_what_the_commands_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = forebay();
+    command.args(["demo", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    command.arg(folder.path()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut demo = command.spawn().unwrap();
+    let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines().map(Result::unwrap);
+    let set = lines.by_ref().find_map(|l| l.trim().strip_prefix("export ").map(str::to_owned));
+    let mut command = forebay();
+    for (name, value) in set.unwrap().split(' ').map(|one| one.split_once('=').unwrap()) {
+        command.env(name, value);
+    }
+    let list = command.args(["stream", "list"]).output().unwrap();
+    demo.kill().unwrap();
+    demo.wait().unwrap();
+    told(&list);
 }

@@ -9,15 +9,13 @@ both! {
     a_websocket_gets_the_same
     stopping_ends_a_subscription
     readers_that_do_not_read_hold_nobody_up
+    readers_that_are_stuck_cost_little
 }
 
 mod scenario {
-    use futures_util::StreamExt;
     use serde_json::{Value, json};
-    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-    use tokio::net::{TcpSocket, TcpStream};
 
-    use crate::events::Events;
+    use crate::events::{Events, Idle, Socket};
     use crate::support::{Engine, KEY, Server, orders};
 
     const RECORDS: &str = "/v1/streams/orders/records";
@@ -74,9 +72,10 @@ mod scenario {
         let mut shot = Events::open(&s, "orders", &format!("{filter}&snapshot=true"), None).await;
         assert_eq!(old.next().await.unwrap().1, "1-1");
         assert_eq!(old.next().await.unwrap().1, "1-3");
-        for id in ["1-1", "1-3"] {
-            let (name, at, _) = shot.next().await.unwrap();
-            assert_eq!((name.as_str(), at.as_str()), ("snapshot", id));
+        for seq in [1, 3] {
+            let (name, at, data) = shot.next().await.unwrap();
+            assert_eq!((name.as_str(), at.as_str()), ("snapshot", ""));
+            assert_eq!(data["record"]["seq"], seq);
         }
         assert_eq!(shot.next().await.unwrap().0, "snapshot_end");
         s.post(RECORDS, json!([{"n": 4}, {"n": 5, "owner": "b"}, {"n": 7}])).await.expect(200);
@@ -96,15 +95,10 @@ mod scenario {
         let s = Server::start(engine).await;
         s.put("/v1/streams/orders", orders()).await.expect(201);
         s.post(RECORDS, json!({"n": 1})).await.expect(200);
-        let url = format!("ws://{}/v1/streams/orders/subscribe?after=0", s.address);
-        let mut request =
-            tokio_tungstenite::tungstenite::client::IntoClientRequest::into_client_request(url)
-                .unwrap();
-        request.headers_mut().insert("x-api-key", KEY.parse().unwrap());
-        let (mut socket, _) = tokio_tungstenite::connect_async(request).await.unwrap();
+        let path = "/v1/streams/orders/subscribe?after=0";
+        let mut socket = Socket::open_at(&s, KEY, path).await;
         for n in 1..=2 {
-            let frame = socket.next().await.unwrap().unwrap().into_text().unwrap();
-            let event: Value = serde_json::from_str(frame.as_str()).unwrap();
+            let event = socket.next().await;
             assert_eq!(
                 (&event["event"], &event["id"]),
                 (&json!("create"), &json!(format!("1-{n}")))
@@ -127,47 +121,21 @@ mod scenario {
     const RECORDS_SENT: usize = 20_000;
     const READERS: u64 = 20;
 
-    /// A subscriber that has read the head of its answer and nothing more.
-    struct Idle(BufReader<TcpStream>);
-
-    impl Idle {
-        async fn open(s: &Server) -> Idle {
-            let socket = TcpSocket::new_v4().unwrap();
-            socket.set_recv_buffer_size(4096).unwrap();
-            let mut socket = socket.connect(s.address.parse().unwrap()).await.unwrap();
-            let head = format!(
-                "GET /v1/streams/orders/subscribe?after=0 HTTP/1.1\r\nhost: x\r\n\
-                 x-api-key: {KEY}\r\n\r\n"
-            );
-            socket.write_all(head.as_bytes()).await.unwrap();
-            let mut idle = Idle(BufReader::with_capacity(256, socket));
-            assert_eq!(idle.line().await, "HTTP/1.1 200 OK");
-            while !idle.line().await.is_empty() {}
-            idle
-        }
-
-        async fn line(&mut self) -> String {
-            let mut line = String::new();
-            self.0.read_line(&mut line).await.unwrap();
-            line.trim_end().to_owned()
-        }
-
-        /// Reads all of it after all. An event stands whole in one chunk of the answer.
-        async fn catch_up(mut self) {
-            let mut event = String::new();
-            for seq in 1..=RECORDS_SENT {
-                let id = loop {
-                    let line = self.line().await;
-                    match line.split_once(": ") {
-                        Some(("event", name)) => name.clone_into(&mut event),
-                        Some(("id", id)) if event == "create" => break id.to_owned(),
-                        _ => {}
-                    }
-                };
-                assert_eq!(id, format!("1-{seq}"));
-                let data = self.line().await;
-                assert!(data.contains(&format!("\"data\":{{\"n\":{seq},")), "{data}");
-            }
+    /// Reads all of it after all. An event stands whole in one chunk of the answer.
+    async fn catch_up(mut idle: Idle) {
+        let mut event = String::new();
+        for seq in 1..=RECORDS_SENT {
+            let id = loop {
+                let line = idle.line().await;
+                match line.split_once(": ") {
+                    Some(("event", name)) => name.clone_into(&mut event),
+                    Some(("id", id)) if event == "create" => break id.to_owned(),
+                    _ => {}
+                }
+            };
+            assert_eq!(id, format!("1-{seq}"));
+            let data = idle.line().await;
+            assert!(data.contains(&format!("\"data\":{{\"n\":{seq},")), "{data}");
         }
     }
 
@@ -196,7 +164,33 @@ mod scenario {
         let grown = s.peak_memory() - before;
         assert!(grown < 150 * MIB, "it grew by {} MiB", grown / MIB);
         for reader in idle {
-            reader.catch_up().await;
+            catch_up(reader).await;
         }
+    }
+
+    const STUCK: u64 = 100;
+
+    pub(super) async fn readers_that_are_stuck_cost_little(engine: Engine) {
+        let cache = [("FOREBAY_DATABASE__SQLITE__CACHE", "8MiB")];
+        let s = Server::start_with(engine, &cache).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
+        let pad = "x".repeat(8000);
+        let records: Value = (0..50).map(|n| json!({"n": n, "pad": pad})).collect();
+        let path = format!("{RECORDS}?return=minimal");
+        for _ in 0..40 {
+            s.post(&path, records.clone()).await.expect(200);
+        }
+        let before = s.peak_memory();
+        let mut stuck = Vec::new();
+        for _ in 0..STUCK {
+            stuck.push(Idle::open(&s).await);
+        }
+        // Each is handed what its socket holds, and what is between.
+        for _ in 0..10 {
+            s.post(&path, records.clone()).await.expect(200);
+        }
+        let each = (s.peak_memory() - before) / STUCK;
+        assert!(each < 600 << 10, "a reader costs {} KiB", each >> 10);
+        drop(stuck);
     }
 }

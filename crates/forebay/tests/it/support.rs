@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -43,12 +44,39 @@ pub(crate) struct Server {
     pub(crate) database: Option<String>,
     pub(crate) address: String,
     pub(crate) admin: String,
+    pub(crate) log: Log,
     client: reqwest::Client,
-    log: Log,
 }
 
-/// What a process has said on stdout.
-type Log = std::sync::Arc<std::sync::Mutex<String>>;
+/// What a server has logged, line by line.
+#[derive(Default, Clone)]
+pub(crate) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
+
+impl Log {
+    fn add(&self, line: String) {
+        let (lines, more) = &*self.0;
+        lines.lock().unwrap().push(line);
+        more.notify_all();
+    }
+
+    /// All of it so far.
+    pub(crate) fn text(&self) -> String {
+        self.0.0.lock().unwrap().join("\n")
+    }
+
+    /// Waits for a line, and returns all up to then.
+    pub(crate) fn until(&self, wanted: impl Fn(&Value) -> bool) -> Vec<Value> {
+        let (lines, more) = &*self.0;
+        let limit = std::time::Duration::from_secs(20);
+        let read = |lines: &[String]| -> Vec<Value> {
+            lines.iter().filter_map(|line| serde_json::from_str(line).ok()).collect()
+        };
+        let missing = |lines: &mut Vec<String>| !read(lines).iter().any(&wanted);
+        let (lines, late) = more.wait_timeout_while(lines.lock().unwrap(), limit, missing).unwrap();
+        assert!(!late.timed_out(), "there is no such line: {lines:?}");
+        read(&lines)
+    }
+}
 
 /// A server's answer.
 #[derive(Debug)]
@@ -110,8 +138,9 @@ impl Server {
         database: Option<String>,
         environment: &[(&str, &str)],
     ) -> Server {
-        let (child, address, admin, log) = spawn(&data, database.as_deref(), environment);
-        Server { child, data, database, address, admin, client: client(), log }
+        let log = Log::default();
+        let (child, address, admin) = spawn(&data, database.as_deref(), environment, &log);
+        Server { child, data, database, address, admin, log, client: client() }
     }
 
     /// Starts another process on the same database.
@@ -129,8 +158,8 @@ impl Server {
     /// Starts a killed process again, on the address that its clients know.
     pub(crate) fn restart_at_same_place(&mut self) {
         let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
-        let started = spawn(&self.data, self.database.as_deref(), &listen);
-        (self.child, self.address, self.admin, self.log) = started;
+        let started = spawn(&self.data, self.database.as_deref(), &listen, &self.log);
+        (self.child, self.address, self.admin) = started;
     }
 
     /// Ends the process as a power cut would.
@@ -146,8 +175,8 @@ impl Server {
 
     /// Starts a killed process again, with more of the environment.
     pub(crate) fn restart_with(&mut self, environment: &[(&str, &str)]) {
-        let started = spawn(&self.data, self.database.as_deref(), environment);
-        (self.child, self.address, self.admin, self.log) = started;
+        let started = spawn(&self.data, self.database.as_deref(), environment, &self.log);
+        (self.child, self.address, self.admin) = started;
     }
 
     /// Asks the process to stop; returns its exit status.
@@ -160,7 +189,7 @@ impl Server {
     /// All that a stopped process has said.
     pub(crate) fn said(&self) -> String {
         loop {
-            let said = self.log.lock().unwrap().clone();
+            let said = self.log.text();
             if said.contains("\"message\":\"stopped\"") {
                 return said;
             }
@@ -254,7 +283,8 @@ fn spawn(
     data: &TempDir,
     database: Option<&str>,
     environment: &[(&str, &str)],
-) -> (Child, String, String, Log) {
+    log: &Log,
+) -> (Child, String, String) {
     let mut command = forebay();
     command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
     for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
@@ -268,25 +298,20 @@ fn spawn(
     }
     let mut child = command.stderr(Stdio::null()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let log = Log::default();
-    let said = log.clone();
-    let keep = move |line: &str| {
-        let mut said = said.lock().unwrap();
-        said.push_str(line);
-        said.push('\n');
-    };
     let ready = lines.by_ref().map(Result::unwrap).any(|line| {
-        keep(&line);
-        line.contains("\"message\":\"ready\"")
+        let ready = line.contains("\"message\":\"ready\"");
+        log.add(line);
+        ready
     });
     assert!(ready, "the server ended: {:?}", child.wait());
     // What it says later is read, so that it is never held up.
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| keep(&line)));
+    let log = log.clone();
+    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| log.add(line)));
     let run = std::fs::read_to_string(data.path().join("run.json")).unwrap();
     let run: Value = serde_json::from_str(&run).unwrap();
     assert_eq!(run["pid"], child.id());
     let text = |name: &str| run[name].as_str().unwrap().to_owned();
-    (child, text("listen"), text("admin"), log)
+    (child, text("listen"), text("admin"))
 }
 
 /// Makes an empty database on the test server.

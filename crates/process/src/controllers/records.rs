@@ -47,6 +47,9 @@ pub(crate) async fn create(
     };
     process.inner.catalog.stream(&name).await?;
     let form = Form::of(request.headers())?;
+    if shape.envelope && form == Form::Csv {
+        return Err(bad("envelope", "objects; a row of CSV is the data itself").into());
+    }
     process.ingest(&who, request, Source::Stream(name, form), shape).await
 }
 

@@ -1,11 +1,11 @@
-//! Quotes in CSV (RFC 4180, section 2): the reader takes what stands around a misplaced one as data,
-//! and what follows an open one as one cell. Here the rows are told in which that would happen.
+//! Quotes in CSV (RFC 4180, section 2): the reader takes text after a closing quote as data, and what
+//! follows an open one as one cell. Here the rows are told in which that would happen.
+
+use forebay_model::csv::Place;
 
 /// What is wrong with the quotes of a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Misquoted {
-    /// A quote inside of a cell that does not begin with one.
-    Inside,
     /// Text after the quote that ends a cell.
     After,
     /// The last cell has no end.
@@ -27,23 +27,10 @@ impl Misquoted {
     /// For people.
     pub(super) fn message(self) -> &'static str {
         match self {
-            Misquoted::Inside => "a quote inside of a cell that is not quoted",
             Misquoted::After => "text after the quote that ends a cell",
             Misquoted::Open => "a quote that is never closed",
         }
     }
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum At {
-    /// Before the first byte of a row.
-    Row,
-    /// Before the first byte of a cell.
-    Cell,
-    Plain,
-    Quoted,
-    /// After a quote in a quoted cell: its end, or half of a written one.
-    Quote,
 }
 
 /// The rows whose quotes are not right, in their order.
@@ -51,47 +38,31 @@ pub(super) fn faults(body: &[u8]) -> Vec<Fault> {
     scan(body).0
 }
 
-/// The faults, and how many rows there are.
+/// The faults, one of a row at most, and how many rows there are.
 fn scan(body: &[u8]) -> (Vec<Fault>, usize) {
     let mut found: Vec<Fault> = Vec::new();
-    let (mut at, mut row, mut line) = (At::Row, 0, 1);
-    for (place, &byte) in body.iter().enumerate() {
-        let mut wrong = |what| {
-            // One is enough for a row.
-            if found.last().is_none_or(|fault| fault.row != row) {
-                found.push(Fault { row, line, what });
-            }
-        };
-        at = match (at, byte) {
-            (At::Quoted, b'"') => At::Quote,
-            (At::Quoted, _) => At::Quoted,
-            (At::Row, b'\r' | b'\n') => At::Row,
-            (_, b'\r' | b'\n') => {
-                row += 1;
-                At::Row
-            }
-            (_, b',') => At::Cell,
-            (At::Row | At::Cell, b'"') => At::Quoted,
-            (At::Quote, b'"') => At::Quoted,
-            (At::Quote, _) => {
-                wrong(Misquoted::After);
-                At::Plain
-            }
-            (At::Plain, b'"') => {
-                wrong(Misquoted::Inside);
-                At::Plain
-            }
-            (At::Row | At::Cell | At::Plain, _) => At::Plain,
-        };
+    let (mut place, mut row, mut line) = (Place::Row, 0, 1);
+    let mut wrong = |row, line, what| {
+        if found.last().is_none_or(|fault| fault.row != row) {
+            found.push(Fault { row, line, what });
+        }
+    };
+    for (at, &byte) in body.iter().enumerate() {
+        let before = place;
+        place = place.next(byte);
+        if place == Place::After {
+            wrong(row, line, Misquoted::After);
+        }
+        row += usize::from(place == Place::Row && before != Place::Row);
         // `\r\n` is one end of a line.
-        if byte == b'\n' || (byte == b'\r' && body.get(place + 1) != Some(&b'\n')) {
+        if byte == b'\n' || (byte == b'\r' && body.get(at + 1) != Some(&b'\n')) {
             line += 1;
         }
     }
-    if at == At::Quoted && found.last().is_none_or(|fault| fault.row != row) {
-        found.push(Fault { row, line, what: Misquoted::Open });
+    if place.is_open() {
+        wrong(row, line, Misquoted::Open);
     }
-    (found, row + usize::from(at != At::Row))
+    (found, row + usize::from(place != Place::Row))
 }
 
 #[cfg(test)]
@@ -103,8 +74,7 @@ mod tests {
         let told = |text: &str| -> Vec<(usize, usize, Misquoted)> {
             faults(text.as_bytes()).iter().map(|f| (f.row, f.line, f.what)).collect()
         };
-        assert_eq!(told("a,b\r\n\"x\"\"y\",\"\n\"\r\n\r\n1,2"), []);
-        assert_eq!(told("a,b\n1,x\"y\"\n2,3\n"), [(1, 2, Misquoted::Inside)]);
+        assert_eq!(told("a,b\r\n\"x\"\"y\",\"\n\"\r\n\r\n1,17.9\"W"), []);
         assert_eq!(told("a,b\n\"x\"y,2\n2,3\n"), [(1, 2, Misquoted::After)]);
         assert_eq!(told("a,b\n1,2\n\"x,2\n2,3\n"), [(2, 5, Misquoted::Open)]);
     }

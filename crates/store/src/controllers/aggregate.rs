@@ -37,6 +37,7 @@ pub(crate) async fn create(
 ) -> Answer {
     params.only(&[])?;
     who.require_on_stream(RECORDS_READ, &name)?;
+    body::json_only(request.headers())?;
     let document = body::document(request.into_body(), MAX_BYTES).await?;
     let request = aggregate::Request::read(&document)?;
     let stream = store.inner.catalog.stream(&name).await?;

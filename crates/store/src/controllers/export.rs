@@ -54,7 +54,10 @@ pub(crate) async fn export(
         Some("csv") => (Format::Csv, "text/csv; charset=utf-8; header=present"),
         Some(_) => return Err(bad("format", "ndjson or csv").into()),
     };
-    let after: i64 = params.parse("after", "a position")?.unwrap_or(0);
+    let after: i64 = params.parse("after", "a position: 0 or more")?.unwrap_or(0);
+    if after < 0 {
+        return Err(bad("after", "a position: 0 or more").into());
+    }
     let stream = store.inner.catalog.stream(&name).await?;
     let asked = Asked::read(&params, &stream, &who, store.inner.clock.now())?;
     let mut conn = store.inner.db.reader(Look::Point).await?;

@@ -6,6 +6,7 @@ pub(crate) mod records;
 pub(crate) mod socket;
 pub(crate) mod streams;
 pub(crate) mod subscribe;
+mod websocket;
 
 use axum::Router;
 use axum::routing::{get, post};

@@ -210,7 +210,11 @@ pub(crate) async fn positions(conn: &mut Conn, stream: &Stream) -> Result<Span, 
 
 /// Waits until the stream has reached `min_seq`, for five seconds at most.
 async fn wait_for(store: &Store, stream: &Stream, params: &Params) -> Result<(), Error> {
-    let Some(min_seq) = params.parse::<i64>("min_seq", "a position")? else { return Ok(()) };
+    const EXPECTED: &str = "a position: 0 or more";
+    let Some(min_seq) = params.parse::<i64>("min_seq", EXPECTED)? else { return Ok(()) };
+    if min_seq < 0 {
+        return Err(bad("min_seq", EXPECTED));
+    }
     let mut head = store.inner.db.heads().follow(stream.number);
     let reached = async {
         loop {

@@ -14,7 +14,8 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 
 use crate::Store;
-use crate::controllers::subscribe::{Admitted, Wanted, read_after, say_goodbye, upgraded};
+use crate::controllers::subscribe::{Admitted, Wanted, both, read_after};
+use crate::controllers::websocket::{Handshake, Heard, heard, say_goodbye};
 use crate::follow::event::Event;
 
 /// Subscriptions of one connection.
@@ -43,7 +44,9 @@ pub(crate) async fn subscribe(
     request: Request,
 ) -> Answer {
     params.only(&[])?;
-    Ok(upgraded(request, move |socket| serve(socket, Session::new(store, who))).await)
+    let handshake = Handshake::read(request).await?;
+    let session = Session::new(store.clone(), who);
+    Ok(handshake.then(&store, move |socket| serve(socket, session)))
 }
 
 /// What one connection follows.
@@ -70,14 +73,14 @@ async fn serve(mut socket: WebSocket, mut session: Session) {
             }
             message = socket.recv() => message,
         };
-        let text = match message {
-            Some(Ok(Message::Text(text))) => text,
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            Some(Ok(_)) => continue,
+        let text = match heard(&mut socket, message).await {
+            Heard::Text(text) => text,
+            Heard::Nothing => continue,
+            Heard::End => return,
         };
         if let Err((uid, error)) = session.command(text.as_str()).await {
             let data = forebay_http::problem::document(&error, "");
-            let event = Event::with("error", String::new(), data);
+            let event = Event::with("error", None, data);
             if socket.send(Message::Text(event.frame(Some(&uid)).into())).await.is_err() {
                 return;
             }
@@ -150,8 +153,11 @@ impl Session {
             Some(Value::Number(seq)) => Some(seq.to_string()),
             _ => text(command, "after")?,
         };
-        let after = read_after(after.as_deref());
-        let after = after.map_err(|_| mismatch("after", "<seq> or <epoch>-<seq>"))?;
+        let expected = || mismatch("after", "<seq> or <epoch>-<seq>");
+        let after = after.map(|text| read_after(&text).ok_or_else(expected)).transpose()?;
+        if snapshot && after.is_some() {
+            return Err(both("/snapshot"));
+        }
         let wanted = Wanted { stream, filter: text(command, "filter")?, after, snapshot };
         let admitted = wanted.follow(&self.store, self.who.0.clone(), "/filter").await?;
         let task = tokio::spawn(forward(admitted, uid.to_owned(), self.frames.clone()));

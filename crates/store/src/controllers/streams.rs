@@ -129,6 +129,7 @@ pub(crate) async fn put(
     check_stream_name(&name)
         .map_err(|m| Error::invalid(FieldError::new("?stream", "name_invalid", m)))?;
     let (head, body) = request.into_parts();
+    body::json_only(&head.headers)?;
     let document = body::document(body, MAX_DEFINITION_BYTES).await?;
     let (definition, schema) = Definition::read(&document).map_err(Error::invalid_all)?;
     access::check(&definition)?;
@@ -295,6 +296,7 @@ async fn answer(store: &Store, name: &str, status: StatusCode) -> Answer {
 async fn describe(conn: &mut Conn, stream: &Stream) -> Result<Option<Value>, DbError> {
     let Some(span) = span(conn, stream.number).await? else { return Ok(None) };
     let mut out = stream.definition.to_json();
+    out.insert("on_reject".into(), "reject".into());
     out.insert("name".into(), stream.name.clone().into());
     out.insert("version".into(), stream.version.into());
     out.insert("epoch".into(), stream.epoch.into());

@@ -5,28 +5,30 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use axum::body::{Body, Bytes};
-use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::extract::{FromRequestParts, Path, Request, State};
-use axum::response::{IntoResponse, Response};
+use axum::extract::ws::{Message, WebSocket, close_code};
+use axum::extract::{Path, Request, State};
+use axum::response::Response;
 use forebay_contract::Catalog;
 use forebay_db::Look;
 use forebay_filter::Wish;
 use forebay_http::query::{Params, bad};
 use forebay_http::{Answer, Who};
-use forebay_model::Error;
 use forebay_model::principal::{Principal, RECORDS_READ};
+use forebay_model::{Code, Error, FieldError};
 use futures_util::stream;
-use http::HeaderValue;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, UPGRADE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::{HeaderMap, HeaderValue};
 
 use crate::Store;
 use crate::access::Sight;
 use crate::controllers::records::positions;
+use crate::controllers::websocket::{self, Heard, close};
+use crate::follow::event::Event;
 use crate::follow::{Follower, Start};
 use crate::query::compile;
 
-/// Clients send small commands, if anything.
-const MAX_MESSAGE_BYTES: usize = 64 << 10;
+/// What a place in a stream looks like.
+const PLACE: &str = "<seq> or <epoch>-<seq>";
 
 /// `GET /v1/streams/{stream}/subscribe`.
 #[utoipa::path(
@@ -37,8 +39,8 @@ const MAX_MESSAGE_BYTES: usize = 64 << 10;
         ("stream" = String, Path, description = "The stream's name"),
         ("filter" = Option<String>, Query, description = "Only records that match"),
         ("after" = Option<String>, Query, description = "<seq> or <epoch>-<seq>; 0 is the beginning; from now on without it"),
-        ("snapshot" = Option<bool>, Query, description = "First what is there"),
-        ("Last-Event-ID" = Option<String>, Header, description = "As after, when a connection is taken up again"),
+        ("snapshot" = Option<bool>, Query, description = "First what is there, then snapshot_end; not with after. Its events have no id: who drops out of it begins anew"),
+        ("Last-Event-ID" = Option<String>, Header, description = "As after, when a connection is taken up again; then no snapshot is sent"),
     ),
     responses(
         (status = 200, description = "Events: create, snapshot, snapshot_end, heartbeat, gap, error", body = String, content_type = "text/event-stream"),
@@ -55,38 +57,51 @@ pub(crate) async fn subscribe(
 ) -> Answer {
     params.only(&["filter", "after", "snapshot"])?;
     who.require_on_stream(RECORDS_READ, &name)?;
-    let resumed = request.headers().get("last-event-id").and_then(|v| v.to_str().ok());
-    let wanted = Wanted {
-        stream: name,
-        filter: params.get("filter").map(str::to_owned),
-        after: read_after(resumed.or(params.get("after")))?,
-        snapshot: params.flag("snapshot")?,
-    };
-    let follower = wanted.follow(&store, who, "?filter").await?;
-    if request.headers().contains_key(UPGRADE) {
-        return Ok(upgraded(request, move |socket| over_socket(socket, follower)).await);
+    let snapshot = params.flag("snapshot")?;
+    let asked = params.get("after");
+    if snapshot && asked.is_some() {
+        return Err(both("?snapshot").into());
     }
-    Ok(over_sse(follower))
+    // A snapshot's events have no id: who shows one has heard it to its end.
+    let (after, snapshot) = match last_event_id(request.headers())? {
+        Some(last) => (Some(last), false),
+        None => (
+            asked.map(|text| read_after(text).ok_or_else(|| bad("after", PLACE))).transpose()?,
+            snapshot,
+        ),
+    };
+    let filter = params.get("filter").map(str::to_owned);
+    let wanted = Wanted { stream: name, filter, after, snapshot };
+    if websocket::is_wanted(request.headers()) {
+        let handshake = websocket::Handshake::read(request).await?;
+        let follower = wanted.follow(&store, who, "?filter").await?;
+        return Ok(handshake.then(&store, move |socket| over_socket(socket, follower)));
+    }
+    Ok(over_sse(wanted.follow(&store, who, "?filter").await?))
 }
 
-/// Answers a WebSocket handshake, and then serves the socket.
-pub(crate) async fn upgraded<F, S>(request: Request, serve: F) -> Response
-where
-    F: FnOnce(WebSocket) -> S + Send + 'static,
-    S: Future<Output = ()> + Send + 'static,
-{
-    let (mut parts, _) = request.into_parts();
-    match WebSocketUpgrade::from_request_parts(&mut parts, &()).await {
-        Ok(upgrade) => upgrade.max_message_size(MAX_MESSAGE_BYTES).on_upgrade(serve),
-        Err(refused) => refused.into_response(),
-    }
+/// The refusal of a snapshot from the middle.
+pub(crate) fn both(path: &'static str) -> Error {
+    let message = "a snapshot begins at the beginning: leave `after` out";
+    Error::invalid(FieldError::new(path, "conflict", message))
 }
+
+/// Reads `Last-Event-ID`, as a client sends it that takes its connection up again.
+fn last_event_id(headers: &HeaderMap) -> Result<Option<Place>, Error> {
+    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let place = value.to_str().ok().and_then(read_after);
+    let expected = || FieldError::new("Last-Event-ID", "invalid", format!("takes {PLACE}"));
+    place.map(Some).ok_or_else(|| Error::invalid(expected()))
+}
+
+/// A place in a stream: an epoch, where one is named, and a position.
+pub(crate) type Place = (Option<i64>, i64);
 
 /// What somebody wants to follow.
 pub(crate) struct Wanted {
     pub(crate) stream: String,
     pub(crate) filter: Option<String>,
-    pub(crate) after: Option<(Option<i64>, i64)>,
+    pub(crate) after: Option<Place>,
     pub(crate) snapshot: bool,
 }
 
@@ -120,7 +135,8 @@ pub(crate) struct Admitted {
 fn over_sse(admitted: Admitted) -> Response {
     let frames = stream::unfold(admitted, |mut admitted| async move {
         let events = admitted.follower.next().await?;
-        let mut frames = String::new();
+        // No more than is needed: a client that does not read holds it.
+        let mut frames = String::with_capacity(events.iter().map(Event::sse_size).sum());
         events.iter().for_each(|event| event.write_sse(&mut frames));
         Some((Ok::<_, Infallible>(Bytes::from(frames)), admitted))
     });
@@ -132,41 +148,59 @@ fn over_sse(admitted: Admitted) -> Response {
     response
 }
 
-/// Ends a socket because the process stops; a client that is gone needs no word.
-pub(crate) async fn say_goodbye(socket: &mut WebSocket) {
-    let frame = CloseFrame { code: close_code::RESTART, reason: "stopping".into() };
-    let _ = socket.send(Message::Close(Some(frame))).await;
+/// Ends a socket whose subscription is over.
+async fn say_goodbye(socket: &mut WebSocket, follower: &Follower) {
+    match follower.failed() {
+        None => websocket::say_goodbye(socket).await,
+        Some(code) if code.status() >= 500 => {
+            close(socket, close_code::ERROR, "the subscription failed").await;
+        }
+        Some(_) => close(socket, close_code::POLICY, "the subscription is over").await,
+    }
 }
 
 async fn over_socket(mut socket: WebSocket, mut admitted: Admitted) {
     loop {
         tokio::select! {
             events = admitted.follower.next() => {
-                let Some(events) = events else { return say_goodbye(&mut socket).await };
+                let Some(events) = events else {
+                    return say_goodbye(&mut socket, &admitted.follower).await;
+                };
                 for event in events {
                     if socket.send(Message::Text(event.frame(None).into())).await.is_err() {
                         return;
                     }
                 }
             }
-            message = socket.recv() => match message {
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-                Some(Ok(_)) => {}
+            message = socket.recv() => match websocket::heard(&mut socket, message).await {
+                Heard::Text(_) => return no_commands(&mut socket).await,
+                Heard::Nothing => {}
+                Heard::End => return,
             },
         }
     }
 }
 
+/// Ends a socket whose client commands where nothing is to be commanded.
+async fn no_commands(socket: &mut WebSocket) {
+    let detail =
+        "this connection takes no commands: it follows one stream; /v1/subscribe takes them";
+    let data = forebay_http::problem::document(&Error::new(Code::BadRequest, detail), "");
+    let frame = Event::with("error", None, data).frame(None);
+    // A client that is gone needs no word.
+    if socket.send(Message::Text(frame.into())).await.is_ok() {
+        close(socket, close_code::POLICY, "no commands are taken here").await;
+    }
+}
+
 /// Reads where to begin: `<seq>` or `<epoch>-<seq>`.
-pub(crate) fn read_after(text: Option<&str>) -> Result<Option<(Option<i64>, i64)>, Error> {
-    let Some(text) = text else { return Ok(None) };
-    let expected = || bad("after", "<seq> or <epoch>-<seq>");
-    let (epoch, seq) = match text.split_once('-') {
-        Some((epoch, seq)) => (Some(epoch.parse().map_err(|_| expected())?), seq),
-        None => (None, text),
-    };
-    let seq: i64 = seq.parse().map_err(|_| expected())?;
-    if seq < 0 { Err(expected()) } else { Ok(Some((epoch, seq))) }
+pub(crate) fn read_after(text: &str) -> Option<Place> {
+    let digits =
+        |text: &str| text.bytes().all(|c| c.is_ascii_digit()).then(|| text.parse().ok())?;
+    match text.split_once('-') {
+        Some((epoch, seq)) => Some((Some(digits(epoch)?), digits(seq)?)),
+        None => Some((None, digits(text)?)),
+    }
 }
 
 /// A subscriber's place among the bounded number of them.

@@ -10,36 +10,48 @@ pub(crate) struct Event {
     name: &'static str,
     /// The record's position; 0 for events of none.
     seq: i64,
-    id: Arc<str>,
+    /// Where a subscriber that has heard it goes on; none while a snapshot is not whole, so that who
+    /// drops out of it begins anew.
+    id: Option<Arc<str>>,
     data: Arc<str>,
 }
 
 impl Event {
     /// An event with nothing but its name and place.
-    pub(crate) fn plain(name: &'static str, id: String) -> Event {
+    pub(crate) fn plain(name: &'static str, id: Option<String>) -> Event {
         Event::with(name, id, "{}".to_owned())
     }
 
     /// An event with its data as JSON text.
-    pub(crate) fn with(name: &'static str, id: String, data: String) -> Event {
-        Event { name, seq: 0, id: id.into(), data: data.into() }
+    pub(crate) fn with(name: &'static str, id: Option<String>, data: String) -> Event {
+        Event { name, seq: 0, id: id.map(Into::into), data: data.into() }
     }
 
-    /// A record that matches.
-    pub(crate) fn record(
-        name: &'static str,
-        (stream, epoch): (&str, i64),
-        record: &Record,
-    ) -> Event {
+    /// A new record that matches.
+    pub(crate) fn created((stream, epoch): (&str, i64), record: &Record) -> Event {
+        Event::record("create", Some(format!("{epoch}-{}", record.seq)), stream, record)
+    }
+
+    /// A record of a snapshot.
+    pub(crate) fn in_snapshot(stream: &str, record: &Record) -> Event {
+        Event::record("snapshot", None, stream, record)
+    }
+
+    fn record(name: &'static str, id: Option<String>, stream: &str, record: &Record) -> Event {
         let mut data = String::from("{\"record\":");
         record.write_json(stream, &mut data);
         data.push('}');
-        Event { seq: record.seq, ..Event::with(name, format!("{epoch}-{}", record.seq), data) }
+        Event { seq: record.seq, ..Event::with(name, id, data) }
     }
 
     /// The record's position; 0 for events of none.
     pub(crate) fn seq(&self) -> i64 {
         self.seq
+    }
+
+    /// How long it is as a server-sent event, at most.
+    pub(crate) fn sse_size(&self) -> usize {
+        self.data.len() + 80
     }
 
     /// How much it holds, in bytes.
@@ -49,25 +61,37 @@ impl Event {
 
     /// Appends it as a server-sent event (HTML Living Standard, 9.2).
     pub(crate) fn write_sse(&self, out: &mut String) {
-        out.reserve(self.data.len() + self.id.len() + 40);
-        for part in ["event: ", self.name, "\nid: ", &self.id, "\ndata: ", &self.data, "\n\n"] {
+        for part in ["event: ", self.name, "\n"] {
+            out.push_str(part);
+        }
+        // Without this line a client keeps the id that it has (9.2.6).
+        if let Some(id) = &self.id {
+            ["id: ", id, "\n"].iter().for_each(|part| out.push_str(part));
+        }
+        for part in ["data: ", &self.data, "\n\n"] {
             out.push_str(part);
         }
     }
 
     /// As a WebSocket frame's text; `uid` names the subscription where there are several.
     pub(crate) fn frame(&self, uid: Option<&str>) -> String {
-        let mut out = String::with_capacity(self.data.len() + self.id.len() + 60);
+        let mut out = String::with_capacity(self.data.len() + 100);
         out.push('{');
         if let Some(uid) = uid {
             out.push_str("\"uid\":");
             forebay_model::json::write_string(uid, &mut out);
             out.push(',');
         }
-        for part in ["\"event\":\"", self.name, "\",\"id\":\"", &self.id, "\",\"data\":"] {
+        for part in ["\"event\":\"", self.name, "\",\"id\":"] {
             out.push_str(part);
         }
-        out.push_str(&self.data);
+        match &self.id {
+            Some(id) => ["\"", id, "\""].iter().for_each(|part| out.push_str(part)),
+            None => out.push_str("null"),
+        }
+        for part in [",\"data\":", &self.data] {
+            out.push_str(part);
+        }
         out.push('}');
         out
     }

@@ -22,7 +22,7 @@ const PAGE: i64 = 200;
 /// Events that wait for one subscriber.
 const QUEUE_EVENTS: usize = 256;
 /// Bytes of them.
-const QUEUE_BYTES: usize = 1 << 20;
+const QUEUE_BYTES: usize = 256 << 10;
 /// How long after a failed read the next one comes.
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -129,9 +129,8 @@ impl Members {
         let arrived = record.received_at;
         self.matcher.matching(&View::from(record), arrived, |key| {
             let Some(queue) = self.queues.get(&key) else { return };
-            let event: &Event = event.get_or_insert_with(|| {
-                Event::record("create", (&stream.name, stream.epoch), record)
-            });
+            let event: &Event =
+                event.get_or_insert_with(|| Event::created((&stream.name, stream.epoch), record));
             if !queue.put(event) {
                 late.push(key);
             }
@@ -164,12 +163,16 @@ impl Seat {
         self.hub.position.load(Ordering::Acquire)
     }
 
-    /// What is in the queue now, without waiting; `None` when it is closed and empty.
-    pub(crate) fn ready(&mut self, most: usize) -> Option<Vec<Event>> {
-        let mut events = Vec::new();
-        while events.len() < most {
+    /// What is in the queue now, about so many bytes of it, without waiting; `None` when it is
+    /// closed and empty.
+    pub(crate) fn ready(&mut self, bytes: usize) -> Option<Vec<Event>> {
+        let (mut events, mut taken) = (Vec::new(), 0);
+        while taken < bytes {
             match self.events.try_recv() {
-                Ok(event) => events.push(self.taken(event)),
+                Ok(event) => {
+                    taken += event.size();
+                    events.push(self.taken(event));
+                }
                 Err(mpsc::error::TryRecvError::Empty) => break,
                 Err(mpsc::error::TryRecvError::Disconnected) if events.is_empty() => return None,
                 Err(mpsc::error::TryRecvError::Disconnected) => break,

@@ -21,10 +21,14 @@ use crate::Store;
 use event::Event;
 use hub::Seat;
 
-/// Records of one read.
+/// Most records of one read…
 const PAGE: i64 = 500;
-/// Events that are handed out at once.
-const MOST: usize = 256;
+/// … and about how many bytes: a subscriber that does not read holds what it was handed.
+const PAGE_BYTES: usize = 128 << 10;
+/// Records of the first read, when nothing is known of their size.
+const FIRST_PAGE: i64 = 8;
+/// Bytes of events that are handed out at once, or one event.
+const MOST_BYTES: usize = 64 << 10;
 /// A subscriber takes a seat when it is so near the head; what is between is read beside it.
 const NEAR: i64 = 2_000;
 
@@ -59,9 +63,11 @@ pub(crate) struct Follower {
     /// Where the hub's queue begins, while what is before is still read.
     joined_at: Option<i64>,
     seat: Option<Seat>,
+    /// How many records the next read takes.
+    page: i64,
     first: Vec<Event>,
     heard: Instant,
-    ended: bool,
+    failed: Option<Code>,
 }
 
 impl Follower {
@@ -80,8 +86,11 @@ impl Follower {
             if other_epoch || trimmed {
                 after = here.first_seq - 1;
                 let data = format!(r#"{{"after":{asked},"first":{}}}"#, here.first_seq);
-                first.push(Event::with("gap", format!("{}-{after}", stream.epoch), data));
+                first.push(Event::with("gap", Some(format!("{}-{after}", stream.epoch)), data));
             }
+        } else if snapshot_to.is_none() {
+            // Where "now" is: who drops out before the first record goes on from here.
+            first.push(Event::plain("heartbeat", Some(format!("{}-{after}", stream.epoch))));
         }
         Follower {
             store: store.clone(),
@@ -94,22 +103,23 @@ impl Follower {
             snapshot_to,
             joined_at: None,
             seat: None,
+            page: FIRST_PAGE,
             first,
             heard: Instant::now(),
-            ended: false,
+            failed: None,
         }
     }
 
     /// The next events; `None` when the subscription is over. Giving this up midway loses nothing.
     pub(crate) async fn next(&mut self) -> Option<Vec<Event>> {
         loop {
-            if self.ended || self.store.inner.stopping.is_cancelled() {
+            if self.failed.is_some() || self.store.inner.stopping.is_cancelled() {
                 return None;
             }
             let events = match self.step().await {
                 Ok(events) => events,
                 Err(error) => {
-                    self.ended = true;
+                    self.failed = Some(error.code);
                     vec![self.problem(&error)]
                 }
             };
@@ -140,7 +150,7 @@ impl Follower {
     async fn live(&mut self, beat: Instant) -> Vec<Event> {
         let Some(seat) = self.seat.as_mut() else { return Vec::new() };
         let position = seat.position();
-        match seat.ready(MOST) {
+        match seat.ready(MOST_BYTES) {
             Some(events) if events.is_empty() => self.after = self.after.max(position),
             events => return self.heard_of(events),
         }
@@ -180,16 +190,23 @@ impl Follower {
                 self.joined_at.unwrap_or(here.last_seq)
             }
         };
-        let wanted =
-            Page { order: Order::SeqAscending, after: Some((self.after, 0)), up_to, limit: PAGE };
+        let (order, after) = (Order::SeqAscending, Some((self.after, 0)));
+        let wanted = Page { order, after, up_to, limit: self.page };
         let records = page(&mut conn, self.stream.number, wanted).await?;
         drop(conn);
+        if !records.is_empty() {
+            let bytes: usize = records.iter().map(|record| record.data.len()).sum();
+            let fit = PAGE_BYTES / (bytes / records.len() + 1);
+            self.page = i64::try_from(fit).unwrap_or(PAGE).clamp(1, PAGE);
+        }
         // From here on nothing waits: a read that is given up midway loses no event.
         let mut events = std::mem::take(&mut self.first);
-        let name = if self.snapshot_to.is_some() { "snapshot" } else { "create" };
-        let place = (self.stream.name.as_str(), self.stream.epoch);
+        let (name, epoch) = (self.stream.name.as_str(), self.stream.epoch);
         let matching = records.iter().filter(|record| self.takes(record));
-        events.extend(matching.map(|record| Event::record(name, place, record)));
+        events.extend(matching.map(|record| match self.snapshot_to {
+            Some(_) => Event::in_snapshot(name, record),
+            None => Event::created((name, epoch), record),
+        }));
         self.after = records.last().map_or(up_to.max(self.after), |last| last.seq);
         if self.after >= up_to {
             self.joined_at = None;
@@ -230,7 +247,18 @@ impl Follower {
     }
 
     fn plain(&self, name: &'static str) -> Event {
-        Event::plain(name, format!("{}-{}", self.stream.epoch, self.after))
+        Event::plain(name, self.place())
+    }
+
+    /// Where a client goes on that has heard all until now: nowhere, while a snapshot lasts.
+    fn place(&self) -> Option<String> {
+        let place = format!("{}-{}", self.stream.epoch, self.after);
+        self.snapshot_to.is_none().then_some(place)
+    }
+
+    /// Why the subscription is over, where it did not end with the process.
+    pub(crate) fn failed(&self) -> Option<Code> {
+        self.failed
     }
 
     fn problem(&self, error: &Error) -> Event {
@@ -238,6 +266,6 @@ impl Follower {
             tracing::warn!(error = %error, cause = error.cause, "subscription failed");
         }
         let data = forebay_http::problem::document(error, "");
-        Event::with("error", format!("{}-{}", self.stream.epoch, self.after), data)
+        Event::with("error", self.place(), data)
     }
 }

@@ -45,11 +45,20 @@ impl Crate {
 
     /// What it is built with; what only its tests take is not among it.
     pub(crate) fn dependencies(&self) -> BTreeSet<&str> {
+        self.taken(&["dependencies", "build-dependencies"])
+    }
+
+    /// All that it takes, its tests too.
+    pub(crate) fn all_dependencies(&self) -> BTreeSet<&str> {
+        self.taken(&["dependencies", "build-dependencies", "dev-dependencies"])
+    }
+
+    fn taken(&self, kinds: &[&str]) -> BTreeSet<&str> {
         let targets = self.manifest.get("target").and_then(Value::as_table);
         let by_target = targets.into_iter().flat_map(Table::values).filter_map(Value::as_table);
         let tables = std::iter::once(&self.manifest).chain(by_target);
-        let kinds = tables.flat_map(|t| [t.get("dependencies"), t.get("build-dependencies")]);
-        let lines = kinds.flatten().filter_map(Value::as_table).flatten();
+        let tables = tables.flat_map(|t| kinds.iter().filter_map(|kind| t.get(*kind)));
+        let lines = tables.filter_map(Value::as_table).flatten();
         lines
             .map(|(key, value)| value.get("package").and_then(Value::as_str).unwrap_or(key))
             .collect()

@@ -28,7 +28,7 @@ fn faults(root: &Path, outgrown: &[(&str, usize)]) -> Result<Vec<String>> {
     let mut wrong = floors::faults(&house);
     wrong.extend(doors::faults(&house));
     wrong.extend(numbers::faults(root, outgrown)?);
-    wrong.extend(reasons::faults(&house.manifest));
+    wrong.extend(reasons::faults(&house));
     Ok(wrong)
 }
 

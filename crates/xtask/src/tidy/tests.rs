@@ -78,6 +78,7 @@ fn a_heavy_library_has_one_owner_in_the_product() {
     tree.room("testkit", 5, &["[dependencies]", "rusqlite.workspace = true"]);
     assert_eq!(tree.faults(&[]), [""; 0]);
     tree.room("db", 2, &["[dependencies]", "rusqlite.workspace = true"]);
+    tree.room("testkit", 5, &["[dependencies]", "tokio-postgres.workspace = true"]);
     assert_eq!(tree.faults(&[]), ["tokio-postgres belongs to one crate, and is taken by none"]);
 }
 
@@ -97,7 +98,12 @@ fn a_crate_says_what_it_is_for() {
 fn a_library_has_a_reason() {
     let tree = Tree::sound();
     tree.put("Cargo.toml", "[workspace.dependencies]\n# a reason\na = \"1\"\n\nb = { version = \"1\" }\n\n[x]\nc = 1\n");
+    let both = ["[dependencies]", "a.workspace = true", "[dev-dependencies]", "b.workspace = true"];
+    tree.room("store", 3, &both);
     assert_eq!(tree.faults(&[]), ["b: no reason stands above it in Cargo.toml"]);
+    tree.room("store", 3, &both[..2]);
+    let told = tree.faults(&[]);
+    assert_eq!(told[1..], ["b: no crate takes it; strike it from Cargo.toml"]);
 }
 
 #[test]

@@ -1,0 +1,68 @@
+//! Every metric: its name, its kind, and what it says. Who counts something writes its line here.
+
+use metrics::Unit;
+
+enum Kind {
+    Counter,
+    Gauge,
+    Histogram,
+}
+use Kind::{Counter, Gauge, Histogram};
+
+const ALL: &[(&str, Kind, Unit, &str)] = &[
+    (
+        "forebay_http_requests_total",
+        Counter,
+        Unit::Count,
+        "Requests that were answered, by service, route, method and status",
+    ),
+    (
+        "forebay_http_request_duration_seconds",
+        Histogram,
+        Unit::Seconds,
+        "Time until a request's answer began",
+    ),
+    (
+        "forebay_records_total",
+        Counter,
+        Unit::Count,
+        "Records that were sent, by stream and by what became of them",
+    ),
+    ("forebay_subscribers", Gauge, Unit::Count, "Subscriptions that are open"),
+    (
+        "forebay_pool_wait_seconds",
+        Histogram,
+        Unit::Seconds,
+        "Time until a connection to PostgreSQL was free",
+    ),
+    (
+        "forebay_writer_wait_seconds",
+        Histogram,
+        Unit::Seconds,
+        "Time that a write waited for its transaction, by lane",
+    ),
+    ("forebay_writer_commit_seconds", Histogram, Unit::Seconds, "Time of a transaction"),
+    ("forebay_writer_batch_requests", Histogram, Unit::Count, "Requests of a transaction"),
+    ("forebay_writer_batch_records", Histogram, Unit::Count, "Records of a transaction"),
+    ("process_resident_memory_bytes", Gauge, Unit::Bytes, "Memory that is held"),
+    (
+        "process_start_time_seconds",
+        Gauge,
+        Unit::Seconds,
+        "When the process began, in seconds since 1970",
+    ),
+    // A gauge, for its fractions.
+    ("process_cpu_seconds_total", Gauge, Unit::Seconds, "Time that was computed for"),
+    ("process_open_fds", Gauge, Unit::Count, "Files and sockets that are open"),
+];
+
+/// Says of each metric what it is.
+pub(crate) fn describe() {
+    for (name, kind, unit, help) in ALL {
+        match kind {
+            Counter => metrics::describe_counter!(*name, *unit, *help),
+            Gauge => metrics::describe_gauge!(*name, *unit, *help),
+            Histogram => metrics::describe_histogram!(*name, *unit, *help),
+        }
+    }
+}
