@@ -24,6 +24,17 @@ pub(crate) fn bootstrap() -> Principal {
     }
 }
 
+/// Who shows a key that is good until the process ends.
+pub(crate) fn for_this_run(rights: &[&str]) -> Principal {
+    Principal {
+        id: "key:run".to_owned(),
+        name: "this run".to_owned(),
+        permissions: rights.iter().filter_map(|text| Permission::parse(text)).collect(),
+        key_id: Some("run".to_owned()),
+        ..Principal::default()
+    }
+}
+
 /// Who shows a key: what the key allows, as far as its owner may do it now. `None` when the owner
 /// is gone or disabled.
 pub(crate) async fn of_key(conn: &mut Conn, key: &ApiKey) -> Result<Option<Principal>, DbError> {

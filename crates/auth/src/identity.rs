@@ -33,8 +33,8 @@ const FRESH: i64 = 60_000_000;
 
 /// What tells whose a secret is.
 pub(crate) struct Means {
-    /// The hash of the administrator's first key, where there is one.
-    pub(crate) admin: Vec<u8>,
+    /// The hash of the key that is good before anybody has made one, and who shows it.
+    pub(crate) fixed: Option<(Vec<u8>, Arc<Principal>)>,
     pub(crate) issuer: String,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) secrets: Arc<Secrets>,
@@ -54,7 +54,6 @@ pub(crate) struct Directory {
     db: Db,
     clock: SharedClock,
     means: Means,
-    bootstrap: Arc<Principal>,
     memory: Mutex<Memory>,
     changes: watch::Sender<u64>,
 }
@@ -100,14 +99,7 @@ impl Directory {
             number: -1,
             heard: Instant::now(),
         };
-        Directory {
-            db,
-            clock,
-            means,
-            bootstrap: Arc::new(directory::bootstrap()),
-            memory: Mutex::new(memory),
-            changes: watch::Sender::new(0),
-        }
+        Directory { db, clock, means, memory: Mutex::new(memory), changes: watch::Sender::new(0) }
     }
 
     /// Hears of changes.
@@ -327,8 +319,10 @@ impl Identity for Directory {
         } else {
             key::hash(shown.secret)
         };
-        if !shown.cookie && verify_slices_are_equal(&self.means.admin, &hash).is_ok() {
-            return Ok(Some(self.bootstrap.clone()));
+        if let Some((fixed, who)) = self.means.fixed.as_ref().filter(|_| !shown.cookie)
+            && verify_slices_are_equal(fixed, &hash).is_ok()
+        {
+            return Ok(Some(who.clone()));
         }
         let remembered = self.remembered(&hash);
         let known = match remembered {
@@ -370,8 +364,10 @@ impl Identity for Directory {
             };
             return Ok(within(again).await?.map(Arc::new));
         }
-        if principal.id == self.bootstrap.id {
-            return Ok(Some(self.bootstrap.clone()));
+        if let Some((_, fixed)) =
+            self.means.fixed.as_ref().filter(|(_, who)| who.id == principal.id)
+        {
+            return Ok(Some(fixed.clone()));
         }
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
         let remembered = id.and_then(|id| self.memory().current.get(id).cloned());

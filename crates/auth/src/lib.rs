@@ -34,7 +34,7 @@ use forebay_http::cursor::Signer;
 use forebay_model::Result;
 use forebay_model::time::SharedClock;
 
-pub use open::{OpenError, Opened};
+pub use open::{First, OpenError, Opened};
 pub use password::Scheme;
 
 use config::AuthConfig;

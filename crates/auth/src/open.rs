@@ -19,7 +19,7 @@ use crate::sql::{account, person, signing_key};
 use crate::throttle::Throttle;
 use crate::token::jws::SigningKey;
 use crate::token::keyring::{self, Key, Keyring};
-use crate::{Auth, Inner, key, setup};
+use crate::{Auth, Inner, directory, key, setup};
 
 /// What signing keys are sealed for.
 const SEALED_KEY: &str = "signing key";
@@ -34,6 +34,17 @@ pub struct Opened {
     pub signer: Signer,
     /// The token of the setup link, for as long as no person is an administrator.
     pub setup: Option<String>,
+}
+
+/// The key that is good before anybody has made one.
+#[derive(Debug, Clone, Copy)]
+pub enum First<'k> {
+    /// An administrator's, from the environment.
+    Given(&'k str),
+    /// An administrator's, which a first start makes and stores the hash of.
+    Made,
+    /// One that may do little, and is good until the process ends.
+    ForThisRun(&'k str, &'k [&'k str]),
 }
 
 /// Why the service cannot start.
@@ -66,16 +77,26 @@ impl Auth {
     pub async fn open(
         db: &Db,
         clock: SharedClock,
-        key: Option<&str>,
+        first: First<'_>,
         config: AuthConfig,
     ) -> Result<Opened, OpenError> {
         let master = find_master(db, &config).await?;
-        let new = if key.is_none() { Some(key::generate("admin")?) } else { None };
+        let new = match first {
+            First::Made => Some(key::generate("admin")?),
+            First::Given(_) | First::ForThisRun(..) => None,
+        };
         let own = new.as_deref().map(key::hash);
         let kept = keep(db, master.fingerprint().to_vec(), own.clone()).await?;
         check(&master, &kept)?;
         let made = new.filter(|_| own == kept.admin_key);
-        let admin = key.map(key::hash).or(kept.admin_key).unwrap_or_default();
+        let fixed = match first {
+            First::Given(key) => Some((key::hash(key), directory::bootstrap())),
+            First::Made => kept.admin_key.map(|hash| (hash, directory::bootstrap())),
+            First::ForThisRun(key, rights) => {
+                Some((key::hash(key), directory::for_this_run(rights)))
+            }
+        };
+        let fixed = fixed.map(|(hash, who)| (hash, Arc::new(who)));
         let signer = Signer::new(&kept.cursor_secret);
         let issuer = config.site.origin().map_or_else(
             || format!("urn:forebay:{}", uuid::Uuid::from_bytes(master.derive("issuer"))),
@@ -84,7 +105,7 @@ impl Auth {
         let keyring = Arc::new(Keyring::default());
         let secrets = Arc::new(Secrets::new(&master));
         let (keys, proofs) = (keyring.clone(), secrets.clone());
-        let means = Means { admin, issuer: issuer.clone(), keyring: keys, secrets: proofs };
+        let means = Means { fixed, issuer: issuer.clone(), keyring: keys, secrets: proofs };
         let inner = Inner {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
             db: db.clone(),

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use forebay_auth::config::{AuthConfig, Registration};
-use forebay_auth::{Auth, Scheme};
+use forebay_auth::{Auth, First, Scheme};
 use forebay_contract::{Identity, Shown};
 use forebay_db::{Db, Settings};
 use forebay_model::time::SystemClock;
@@ -213,7 +213,7 @@ async fn checks(data: &Path, key: &str, tokens: &[String], table: &mut String) -
         hash_wait: Duration::from_secs(5),
         registration: Registration::Closed,
     };
-    let opened = Auth::open(&db, clock, Some(KEY), config).await?;
+    let opened = Auth::open(&db, clock, First::Given(KEY), config).await?;
     let identity = opened.auth.identity();
     let listening = tokio::spawn(opened.auth.tasks());
     // It has heard of the newest change then, and remembers.

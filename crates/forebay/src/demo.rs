@@ -15,6 +15,16 @@ use tower::ServiceExt;
 
 const STREAM: &str = "/v1/streams/machine";
 
+/// What the lines below need, and no more: whoever wants more becomes the administrator by the link.
+pub(crate) const RIGHTS: &[&str] = &[
+    "records:read@stream/machine",
+    "streams:read@stream/machine",
+    "records:read@stream/notes",
+    "records:write@stream/notes",
+    "streams:read@stream/notes",
+    "streams:write@stream/notes",
+];
+
 /// The lines that a stranger tries first.
 pub(crate) fn tour(listen: SocketAddr, key: Option<&str>) -> String {
     let set = match key {
@@ -24,7 +34,8 @@ pub(crate) fn tour(listen: SocketAddr, key: Option<&str>) -> String {
     let curl = "curl -sH \"Authorization: Bearer $FOREBAY_KEY\"";
     let url = "$FOREBAY_URL/v1/streams";
     format!(
-        "\nThis machine is measured into the stream `machine`. The key is for this run. Try:\n\n\
+        "\nThis machine is measured into the stream `machine`. The key is good for this\n\
+         run, and opens what these lines need. Try:\n\n\
          {set}  \
          {curl} \"{url}/machine/records?sort=-seq&limit=3\"\n  \
          {curl} -G {url}/machine/records --data-urlencode 'filter=data.cpu_percent > 50 && time > now() - duration(\"1m\")' -d count=exact\n  \

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
-use forebay_auth::{Auth, OpenError};
+use forebay_auth::{Auth, First, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::{Gateway, Listening, Status, served_by};
@@ -70,8 +70,8 @@ async fn serve(
         (Mode::Demo, None) => Some(forebay_auth::new_key().map_err(|e| other(&e))?),
         _ => None,
     };
-    let key = given.as_deref().or(for_this_run.as_deref());
-    let opened = Auth::open(&db, clock.clone(), key, settings.auth).await.map_err(not_opened)?;
+    let first = first_key(given.as_deref(), for_this_run.as_deref());
+    let opened = Auth::open(&db, clock.clone(), first, settings.auth).await.map_err(not_opened)?;
     let identity = opened.auth.identity();
     let catalog = StoredCatalog::new(db.clone());
     let stopping = CancellationToken::new();
@@ -126,6 +126,15 @@ async fn serve(
     let _ = std::fs::remove_file(data_dir.join("run.json"));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// The key that is good before anybody has made one.
+fn first_key<'k>(given: Option<&'k str>, for_this_run: Option<&'k str>) -> First<'k> {
+    match (given, for_this_run) {
+        (Some(key), _) => First::Given(key),
+        (None, Some(key)) => First::ForThisRun(key, demo::RIGHTS),
+        (None, None) => First::Made,
+    }
 }
 
 /// The API's description at its place.

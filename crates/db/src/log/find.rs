@@ -1,8 +1,9 @@
 //! Finding records: a condition, an order, and a place to go on from.
 
-use forebay_filter::ast::Operator;
+mod way;
+
 use forebay_filter::lower::sql::Sql;
-use forebay_filter::lower::{Bound, Condition, Place, Test};
+use forebay_filter::lower::{Bound, Condition, Place};
 use forebay_model::record::Record;
 
 use crate::conn::Conn;
@@ -10,6 +11,7 @@ use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::log::read::record;
 use crate::value::{Row, Value};
+use way::{Way, near, reach, way};
 
 /// One key of an order. Missing values come last, whichever way it runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,8 +89,11 @@ pub async fn plan(conn: &mut Conn, stream: i64, find: &Find<'_>) -> Result<Vec<S
     let present = find.order.first().filter(|key| key.is_nullable()).map(|key| (key.place, true));
     let way = way(conn, stream, find).await?;
     let sql = select(stream, find, present, way);
-    let rows = conn.explain(&sql.text, &values(&sql)).await?;
-    Ok(rows)
+    let mut lines = conn.explain(&sql.text, &values(&sql)).await?;
+    if let Some(far) = reach(conn.dialect(), find) {
+        lines.insert(0, format!("FIRST AS FAR AS seq {far}, ALONG THE ORDER; THEN"));
+    }
+    Ok(lines)
 }
 
 /// Counts the candidates of a condition, up to a bound.
@@ -123,50 +128,13 @@ async fn part(
     find: &Find<'_>,
     present: Option<(Place, bool)>,
 ) -> Result<Vec<Found>, DbError> {
+    if let Some(found) = near(conn, stream, find).await? {
+        return Ok(found);
+    }
     let way = way(conn, stream, find).await?;
     let sql = select(stream, find, present, way);
     let rows = conn.query(&sql.text, &values(&sql)).await?;
     rows.into_iter().map(found).collect()
-}
-
-/// How candidates are found where the condition and the order ask for different indexes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Way {
-    /// As the engine likes.
-    Free,
-    /// By an index of the condition; then they are sorted.
-    Sorted,
-}
-
-/// So few candidates are sorted; more are found sooner along the order.
-const FEW: i64 = 500;
-
-/// Chooses a way. PostgreSQL knows how many records a condition leaves; SQLite does not, so
-/// it is asked for the first few.
-async fn way(conn: &mut Conn, stream: i64, find: &Find<'_>) -> Result<Way, DbError> {
-    if conn.dialect() == Dialect::Postgres || is_served(find) {
-        return Ok(Way::Free);
-    }
-    let candidates = count(conn, stream, find.condition, (i64::MAX, Some(FEW + 1))).await?;
-    Ok(if candidates <= FEW { Way::Sorted } else { Way::Free })
-}
-
-/// Whether one index gives both the condition and the order.
-fn is_served(find: &Find<'_>) -> bool {
-    let tests = match find.condition {
-        Condition::And(parts) => parts.as_slice(),
-        other => std::slice::from_ref(other),
-    };
-    let Some(first) = find.order.first() else { return true };
-    tests.iter().any(|test| match test {
-        Condition::All | Condition::None => true,
-        Condition::Test(place, _) if *place == first.place => true,
-        // The index of a column goes on by seq.
-        Condition::Test(Place::Column(_), Test::Compare(Operator::Equal, _)) => {
-            first.place == Place::Seq
-        }
-        _ => false,
-    })
 }
 
 fn found(mut row: Row) -> Result<Found, DbError> {
@@ -186,10 +154,11 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way
         sql.push(", ");
         key.write(listed, &mut sql);
     }
-    from(stream, listed, &mut sql);
+    from((stream, way), listed, &mut sql);
     sql.condition(stream, find.condition);
     sql.push(&format!(" AND {plain}seq <= "));
     sql.bind(Bound::Int(find.up_to));
+    way.bound(find.order.first().is_some_and(|key| key.descending), &mut sql);
     if let Some((place, is_there)) = present {
         sql.push(" AND ");
         sql.place(place);
@@ -210,9 +179,9 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way
     sql
 }
 
-fn from(stream: i64, listed: bool, sql: &mut Sql) {
+fn from((stream, way): (i64, Way), listed: bool, sql: &mut Sql) {
     if !listed {
-        sql.push(&format!(" FROM s{stream} WHERE "));
+        sql.push(&format!(" FROM s{stream}{} WHERE ", way.table()));
         return;
     }
     // Only the table of ids is ordered by them; CROSS JOIN keeps it the outer one on SQLite.

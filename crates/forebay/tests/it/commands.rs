@@ -3,6 +3,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Command, Output, Stdio};
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::{Engine, KEY, Server, answer, forebay, orders};
@@ -260,11 +261,32 @@ async fn the_demo_prints_what_the_commands_take() {
     let mut demo = command.spawn().unwrap();
     let mut lines = BufReader::new(demo.stderr.take().unwrap()).lines().map(Result::unwrap);
     let set = lines.by_ref().find_map(|l| l.trim().strip_prefix("export ").map(str::to_owned));
+    let set = set.unwrap();
+    let set: Vec<_> = set.split(' ').map(|one| one.split_once('=').unwrap()).collect();
     let mut command = forebay();
-    for (name, value) in set.unwrap().split(' ').map(|one| one.split_once('=').unwrap()) {
-        command.env(name, value);
-    }
+    command.envs(set.iter().copied());
     let list = command.args(["stream", "list"]).output().unwrap();
+    // The printed key opens what the printed lines need, and nothing else.
+    let (url, key) = (set[0].1, set[1].1);
+    let ask = async |method: Method, path: &str, body: Value| {
+        let request = crate::support::client().request(method, format!("{url}/v1/{path}"));
+        answer(request.bearer_auth(key).json(&body)).await.status.as_u16()
+    };
+    let notes = json!({"schema": {"type": "object", "properties": {"text": {"type": "string"}}}});
+    assert_eq!(ask(Method::PUT, "streams/notes", notes.clone()).await, 201);
+    assert_eq!(ask(Method::POST, "streams/notes/records", json!({"text": "hello"})).await, 200);
+    assert_eq!(ask(Method::GET, "streams/notes/records", Value::Null).await, 200);
+    assert_eq!(ask(Method::GET, "streams/machine/export", Value::Null).await, 200);
+    for (method, path, body) in [
+        (Method::PUT, "streams/other", notes),
+        (Method::POST, "streams/machine/records", json!({})),
+        (Method::DELETE, "streams/machine", Value::Null),
+        (Method::GET, "roles", Value::Null),
+        (Method::GET, "audit", Value::Null),
+        (Method::POST, "api-keys", json!({"name": "k", "permissions": ["*:*"]})),
+    ] {
+        assert_eq!(ask(method, path, body).await, 403, "{path}");
+    }
     demo.kill().unwrap();
     demo.wait().unwrap();
     told(&list);
