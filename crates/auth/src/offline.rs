@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use forebay_db::{Conn, Db, DbError, Lane, Look, outbox};
+use forebay_db::{Conn, Db, Lane, Look, outbox};
 use forebay_model::audit::{Actor, Event};
 use forebay_model::time::{SharedClock, Timestamp};
 use forebay_model::{Code, Error, FieldError, Result};
@@ -21,7 +21,7 @@ use crate::password::{Hasher, Password};
 use crate::session::Secrets;
 use crate::sql::account::{self, Account};
 use crate::sql::person::{self, Hashed, Person};
-use crate::sql::{head, recovery_code, session, setting};
+use crate::sql::{head, session, setting};
 use crate::throttle::Throttle;
 
 /// How long a count that was set back is remembered as such; the count itself is forgotten sooner.
@@ -149,7 +149,7 @@ impl Offline {
         self.change(event, move |conn| {
             Box::pin(async move {
                 if drop {
-                    drop_second_factor(conn, &account.id).await?;
+                    users::drop_second_factor(conn, &account.id).await?;
                 }
                 users::reset(conn, &account.id, &password).await?;
                 Ok(Ok(()))
@@ -171,7 +171,7 @@ impl Offline {
         let person = self.change(event, move |conn| {
             Box::pin(async move {
                 if drop {
-                    drop_second_factor(conn, &id).await?;
+                    users::drop_second_factor(conn, &id).await?;
                     session::delete_others(conn, &id, "").await?;
                 }
                 let person = person::find(conn, &id).await?;
@@ -232,13 +232,6 @@ impl Offline {
         });
         run.await?
     }
-}
-
-/// With the codes on paper, and a password that is good beside it alone.
-async fn drop_second_factor(conn: &mut Conn, account: &str) -> std::result::Result<(), DbError> {
-    person::remove_totp(conn, account).await?;
-    person::remove_short_password(conn, account).await?;
-    recovery_code::replace(conn, account, Vec::new()).await
 }
 
 /// Done by whoever holds the database, whose name is not known here.

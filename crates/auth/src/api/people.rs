@@ -26,6 +26,9 @@ pub struct UserChange {
     pub state: Option<String>,
     /// Another password; their sessions end.
     pub password: Option<String>,
+    /// Only `false`: the phone and the codes on paper are lost. A password that is too short to be
+    /// alone goes with it.
+    pub second_factor: Option<bool>,
 }
 
 /// A change of one's own account.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse, Response};
-use forebay_db::{Conn, Look};
+use forebay_db::{Conn, DbError, Look};
 use forebay_http::query::Params;
 use forebay_http::reply::{json_text, versioned};
 use forebay_http::{Answer, Who, body};
@@ -12,16 +12,16 @@ use forebay_model::principal::{Principal, USERS_READ, USERS_WRITE};
 use forebay_model::{Code, Error, FieldError};
 use http::header::IF_MATCH;
 use http::{HeaderMap, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::accounts::{self, Change, may_assign};
 use super::invitations::{new_account, person};
-use super::{MAX_BYTES, read_name};
+use super::{Done, MAX_BYTES, read_name};
 use crate::password::rules::{self, Owner};
 use crate::sign_in::count;
 use crate::sql::account::{self, Account};
 use crate::sql::person::{self, Hashed, Person};
-use crate::sql::session as sessions;
+use crate::sql::{recovery_code, session as sessions};
 use crate::{Auth, audit, email};
 
 /// `GET /v1/users`.
@@ -133,8 +133,8 @@ pub(crate) async fn show(
     Ok(shown(StatusCode::OK, &account, &person))
 }
 
-/// `PATCH /v1/users/{id}`: the name, roles, state or password. Another password, and being
-/// disabled, end all sessions.
+/// `PATCH /v1/users/{id}`: the name, roles, state or password; `"second_factor": false` takes a lost
+/// one away. Another password, a factor less, and being disabled end all sessions.
 #[utoipa::path(
     patch,
     path = "/v1/users/{id}",
@@ -162,14 +162,11 @@ pub(crate) async fn patch(
     sees_all(&who)?;
     let (head, content) = request.into_parts();
     let document = body::document(content, MAX_BYTES).await?;
-    let members = body::members(document, &["name", "roles", "state", "password"])?;
+    let known = ["name", "roles", "state", "password", "second_factor"];
+    let members = body::members(document, &known)?;
     let change = Change::read(&members)?;
     change.note();
-    audit::detail("password", members.contains_key("password"));
-    let password = match body::text(&members, "password")? {
-        Some(text) => Some(new_password(&auth, &who, &id, &text).await?),
-        None => None,
-    };
+    let renewal = Renewal::read(&auth, &who, &id, &members).await?;
     let if_match = head.headers.get(IF_MATCH).cloned();
     let changed = auth.change(move |conn| {
         Box::pin(async move {
@@ -178,13 +175,14 @@ pub(crate) async fn patch(
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
+            if let Err(error) = renewal.fits(conn, &id).await? {
+                return Ok(Err(error));
+            }
             if let Err(error) = change.apply(conn, &who, &mut account).await? {
                 return Ok(Err(error));
             }
             account::put(conn, &account).await?;
-            if let Some(password) = password {
-                reset(conn, &id, &password).await?;
-            }
+            renewal.apply(conn, &id).await?;
             let person = person::find(conn, &id).await?;
             Ok(person.map(|person| (account, person)).ok_or_else(|| accounts::missing(&id, true)))
         })
@@ -200,25 +198,79 @@ pub(crate) fn taken() -> Error {
 }
 
 /// Gives somebody another password; all that the one before has opened ends.
-pub(crate) async fn reset(
-    conn: &mut Conn,
-    id: &str,
-    password: &Hashed,
-) -> Result<(), forebay_db::DbError> {
+pub(crate) async fn reset(conn: &mut Conn, id: &str, password: &Hashed) -> Result<(), DbError> {
     person::set_password(conn, id, password).await?;
     sessions::delete_others(conn, id, "").await
 }
 
-/// Looked at before it is hashed: whoever may not change somebody costs nothing.
-async fn new_password(auth: &Auth, who: &Principal, id: &str, text: &str) -> Result<Hashed, Error> {
-    let mut conn = auth.inner.db.reader(Look::Point).await?;
-    let account = accounts::found(&mut conn, who, (id, true), None).await??;
-    let person = person::find(&mut conn, id).await?;
-    drop(conn);
-    let person = person.ok_or_else(|| accounts::missing(id, true))?;
-    let second_factor = person.totp.is_some();
-    let owner = Owner { email: &person.email, name: &account.name, second_factor };
-    auth.hash(rules::check("/password", text, &owner)?).await
+/// Takes somebody's second factor away with its codes on paper, and a password that is good beside it
+/// alone.
+pub(crate) async fn drop_second_factor(conn: &mut Conn, id: &str) -> Result<(), DbError> {
+    person::remove_totp(conn, id).await?;
+    person::remove_short_password(conn, id).await?;
+    recovery_code::replace(conn, id, Vec::new()).await
+}
+
+/// What somebody signs in with from now on.
+struct Renewal {
+    password: Option<Hashed>,
+    /// The second factor is taken away.
+    drop: bool,
+}
+
+impl Renewal {
+    /// Reads the members `password` and `second_factor`. Looked at before anything is hashed: who may
+    /// not change somebody costs nothing.
+    async fn read(
+        auth: &Auth,
+        who: &Principal,
+        id: &str,
+        members: &Map<String, Value>,
+    ) -> Result<Renewal, Error> {
+        let drop = match body::flag(members, "second_factor")? {
+            None => false,
+            Some(false) => true,
+            Some(true) => {
+                let message = "false takes it away; people add their own";
+                return Err(Error::invalid(FieldError::new("/second_factor", "invalid", message)));
+            }
+        };
+        let text = body::text(members, "password")?;
+        audit::detail("password", text.is_some());
+        audit::detail("second_factor_dropped", drop);
+        let Some(text) = text else { return Ok(Renewal { password: None, drop }) };
+        let mut conn = auth.inner.db.reader(Look::Point).await?;
+        let account = accounts::found(&mut conn, who, (id, true), None).await??;
+        let person = person::find(&mut conn, id).await?;
+        let person = person.ok_or_else(|| accounts::missing(id, true))?;
+        std::mem::drop(conn);
+        let second_factor = person.totp.is_some() && !drop;
+        let owner = Owner { email: &person.email, name: &account.name, second_factor };
+        let password = auth.hash(rules::check("/password", &text, &owner)?).await?;
+        Ok(Renewal { password: Some(password), drop })
+    }
+
+    /// Looks again under the lock: a short password needs the factor that it was measured beside.
+    async fn fits(&self, conn: &mut Conn, id: &str) -> Done<()> {
+        let found = person::find(conn, id).await?;
+        let beside = !self.drop && found.is_some_and(|person| person.totp.is_some());
+        if !beside && self.password.as_ref().is_some_and(|password| password.short) {
+            let detail = "the second factor is gone: the password is too short to be alone";
+            return Ok(Err(Error::new(Code::Conflict, detail)));
+        }
+        Ok(Ok(()))
+    }
+
+    async fn apply(&self, conn: &mut Conn, id: &str) -> Result<(), DbError> {
+        if self.drop {
+            drop_second_factor(conn, id).await?;
+            sessions::delete_others(conn, id, "").await?;
+        }
+        match &self.password {
+            Some(password) => reset(conn, id, password).await,
+            None => Ok(()),
+        }
+    }
 }
 
 /// `DELETE /v1/users/{id}`: with their keys and sessions.

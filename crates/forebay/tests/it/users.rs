@@ -132,6 +132,7 @@ mod scenario {
             (json!({"name": ""}), "/name"),
             (json!({"email": "eve@example.com"}), "/email"),
             (json!({"version": 7}), "/version"),
+            (json!({"second_factor": true}), "/second_factor"),
             (json!({"password": "short"}), "/password"),
             (json!({"password": "bob@example.com is my own"}), "/password"),
         ] {
@@ -325,6 +326,15 @@ mod scenario {
         let due = s.login("bob@example.com", "gK4#pw0Zr!").await.expect(200);
         assert_eq!(due["mfa_required"], true);
         assert_eq!(s.get(&path_of(&user)).await.expect(200)["second_factor"], true);
+        // The phone is lost: without it the short password is gone, and another one is long.
+        let lost = json!({"second_factor": false, "password": "gK4#pw0Zr!"});
+        let refused = patch(&s, &path_of(&user), lost).await.problem(400, "validation_failed");
+        assert_eq!(refused["errors"][0]["path"], "/password");
+        let lost = patch(&s, &path_of(&user), json!({"second_factor": false})).await.expect(200);
+        assert_eq!(lost["second_factor"], false);
+        s.login("bob@example.com", "gK4#pw0Zr!").await.problem(401, "invalid_credentials");
+        patch(&s, &path_of(&user), json!({"password": other})).await.expect(200);
+        s.login("bob@example.com", other).await.expect(200)["access_token"].as_str().unwrap();
     }
 
     pub(super) async fn a_key_is_no_more_than_its_owner(engine: Engine) {
