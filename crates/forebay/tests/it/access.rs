@@ -2,9 +2,16 @@
 
 use crate::support::both;
 
-both! { no_door_shows_what_may_not_be_seen  a_rule_that_changes_ends_subscriptions  rules_are_checked }
+both! {
+    no_door_shows_what_may_not_be_seen
+    no_door_leaks_while_rules_and_roles_change
+    a_rule_that_changes_ends_subscriptions
+    rules_are_checked
+}
 
 mod scenario {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
     use forebay_filter::{Auth, Env, Filter, Scope, View};
     use forebay_model::time::Timestamp;
     use reqwest::Method;
@@ -152,6 +159,53 @@ mod scenario {
         }
     }
 
+    impl Asker {
+        /// Asks until it is over; how many of its own and of the shared records it was shown.
+        async fn looks(&self, s: &Server, over: &AtomicBool) -> usize {
+            let mut shown = 0;
+            let export = format!("{STREAM}/export");
+            while !over.load(Ordering::Relaxed) {
+                let newest = [("sort", "-seq"), ("limit", "20")];
+                let by_number = [("filter", "data.n >= 0"), ("sort", "data.n")];
+                let by_owner = json!({"group_by": [{"as": "owner", "field": "data.owner"}],
+                    "metrics": {"n": "count()"}});
+                let answers = [
+                    s.get_by(&self.key, RECORDS, &newest).await,
+                    s.get_by(&self.key, RECORDS, &by_number).await,
+                    s.get_by(&self.key, &export, &[]).await,
+                    s.post_by(&self.key, &format!("{STREAM}/aggregate"), by_owner).await,
+                ];
+                for answer in &answers {
+                    assert!(matches!(answer.status.as_u16(), 200 | 403), "{}", answer.text);
+                    for owner in owners(&answer.text) {
+                        assert!(self.may_see_of(owner), "{}", answer.text);
+                        shown += 1;
+                    }
+                }
+            }
+            shown
+        }
+
+        /// Subscribes until it is over, anew whenever its subscription ends.
+        async fn goes_on(&self, s: &Server, over: &AtomicBool) {
+            let path = format!("{STREAM}/subscribe?snapshot=true");
+            while !over.load(Ordering::Relaxed) {
+                let events = Events::ask(s.request_by(&self.key, Method::GET, &path)).await;
+                let Ok(mut events) = events else { continue };
+                while !over.load(Ordering::Relaxed)
+                    && let Some((_, _, told)) = events.next().await
+                {
+                    let owner = told["record"]["data"]["owner"].as_str();
+                    assert!(owner.is_none_or(|owner| self.may_see_of(owner)), "{told}");
+                }
+            }
+        }
+
+        fn may_see_of(&self, owner: &str) -> bool {
+            owner == "shared" || Some(owner) == self.id.as_deref()
+        }
+    }
+
     fn seqs(items: &[Value]) -> Vec<i64> {
         items.iter().map(|record| record["seq"].as_i64().unwrap()).collect()
     }
@@ -217,6 +271,63 @@ mod scenario {
                 asker.sees(&s, &expected, &records).await;
             }
         }
+    }
+
+    /// What an answer shows: owners of records, whatever door it came from.
+    fn owners(text: &str) -> impl Iterator<Item = &str> {
+        text.split("\"owner\":\"").skip(1).filter_map(|rest| rest.split('"').next())
+    }
+
+    /// Rules go to and fro between two that both let an asker see their own, and one of them what is
+    /// shared; roles are given and taken. No answer at any moment shows what neither allows.
+    pub(super) async fn no_door_leaks_while_rules_and_roles_change(engine: Engine) {
+        const ROUNDS: usize = 12;
+        let s = Server::start(engine).await;
+        let own = "data.owner == auth.user_id";
+        let shared = format!("{own} || data.owner == \"shared\"");
+        s.put(STREAM, with_rules(&json!({"read": own}))).await.expect(201);
+        let askers = [Asker::program(&s, "viewer").await, Asker::program(&s, "viewer").await];
+        let ids: Vec<&str> = askers.iter().filter_map(|asker| asker.id.as_deref()).collect();
+        let over = AtomicBool::new(false);
+        let write = async || {
+            for n in 0.. {
+                // One more when it is over: whoever follows hears of it.
+                let last = over.load(Ordering::Relaxed);
+                let record = |owner: &str| json!({"owner": owner, "n": n});
+                let batch =
+                    json!([record(ids[0]), record("shared"), record("nobody"), record(ids[1])]);
+                s.post(&format!("{RECORDS}?return=minimal"), batch).await.expect(200);
+                if last {
+                    break;
+                }
+            }
+        };
+        let change = async {
+            for round in 0..ROUNDS {
+                let rule = if round % 2 == 0 { &shared } else { own };
+                s.put(STREAM, with_rules(&json!({"read": rule}))).await.expect(200);
+                let account = format!("/v1/service-accounts/{}", ids[round % 2]);
+                for roles in [json!([]), json!(["viewer"])] {
+                    let change = s.request(Method::PATCH, &account).json(&json!({"roles": roles}));
+                    answer(change).await.expect(200);
+                    let list = s.get_by(&askers[round % 2].key, RECORDS, &[("limit", "1")]).await;
+                    // In the process that made the change it bites at once.
+                    let expected = if roles == json!([]) { 403 } else { 200 };
+                    assert_eq!(list.status, expected, "{}", list.text);
+                }
+            }
+            over.store(true, Ordering::Relaxed);
+        };
+        let (first, second) = (&askers[0], &askers[1]);
+        let (seen, also, ..) = tokio::join!(
+            first.looks(&s, &over),
+            second.looks(&s, &over),
+            first.goes_on(&s, &over),
+            second.goes_on(&s, &over),
+            write(),
+            change
+        );
+        assert!(seen > 0 && also > 0);
     }
 
     pub(super) async fn a_rule_that_changes_ends_subscriptions(engine: Engine) {
