@@ -190,7 +190,9 @@ mod scenario {
             s.post(&path, records.clone()).await.expect(200);
         }
         let each = (s.peak_memory() - before) / STUCK;
-        assert!(each < 600 << 10, "a reader costs {} KiB", each >> 10);
+        // A page of 128 KiB as rows and as events while it is made, a queue of 256, what HTTP
+        // buffers, and the allocator's share of a peak; all that is there would be 20 MiB.
+        assert!(each < MIB, "a reader costs {} KiB", each >> 10);
         drop(stuck);
     }
 }
