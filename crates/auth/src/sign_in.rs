@@ -87,7 +87,7 @@ impl Caller {
     /// Reads a request; a cookie is given to browsers of this site alone.
     pub(crate) fn of(auth: &Auth, head: &Parts, peer: Peer, cookie: bool) -> Result<Caller> {
         if cookie {
-            auth.inner.config.site.admit(peer.0, &head.headers)?;
+            auth.inner.config.site.admit(peer, &head.headers)?;
             auth.inner.config.site.same_site(&head.method, &head.headers)?;
         }
         let device = head.headers.get(USER_AGENT).and_then(|value| value.to_str().ok());

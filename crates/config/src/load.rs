@@ -188,6 +188,7 @@ impl Config {
             Some(Value::Number(_) | Value::Bool(_)) => {
                 serde_json::from_str(text).unwrap_or_else(|_| text.into())
             }
+            Some(Value::Array(_)) => read_list(text),
             _ => text.into(),
         };
         self.set(key, value, from)
@@ -202,6 +203,14 @@ impl Config {
         let hint = hint.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
         Err(ConfigError(format!("{from}: there is no setting `{key}`{hint}")))
     }
+}
+
+/// A list as one text: JSON, or words between commas.
+fn read_list(text: &str) -> Value {
+    if text.trim_start().starts_with('[') {
+        return serde_json::from_str(text).unwrap_or_else(|_| text.into());
+    }
+    text.split(',').map(str::trim).filter(|word| !word.is_empty()).collect()
 }
 
 fn secret_of(variable: &str) -> Option<String> {
@@ -273,6 +282,22 @@ mod tests {
         let config = load(&[("FOREBAY_INGEST__MAX_RECORDS", "7")], &[]).unwrap();
         let row = config.explain().into_iter().find(|r| r.key == "ingest.max_records").unwrap();
         assert_eq!(row.value, 7);
+    }
+
+    #[test]
+    fn lists_come_as_json_or_as_words() {
+        let name = "FOREBAY_GATEWAY__TRUSTED_PROXIES";
+        for (text, value) in [
+            ("10.0.0.0/8, ::1", serde_json::json!(["10.0.0.0/8", "::1"])),
+            ("[\"10.0.0.0/8\"]", serde_json::json!(["10.0.0.0/8"])),
+            ("", serde_json::json!([])),
+            ("[x", "[x".into()),
+        ] {
+            let config = load(&[(name, text)], &[]).unwrap();
+            let mut rows = config.explain().into_iter();
+            let row = rows.find(|r| r.key == "gateway.trusted_proxies").unwrap();
+            assert_eq!(row.value, value, "{text}");
+        }
     }
 
     #[test]

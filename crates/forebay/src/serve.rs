@@ -41,7 +41,7 @@ pub(crate) enum Mode {
 pub(crate) fn run(config: &Config, mode: Mode) -> Result<(), Failure> {
     let settings = Settings::read(config)?;
     let wrong = |(key, what): (&str, String)| Failure::Configuration(config.fault(key, what));
-    logs::start(&settings.log_level, &settings.log_format).map_err(wrong)?;
+    logs::start(&settings.log_level, &settings.log_format, settings.access_log).map_err(wrong)?;
     let metrics = Metrics::start().map_err(Failure::Other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Other(e.to_string()))?;

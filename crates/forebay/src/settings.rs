@@ -14,6 +14,8 @@ use forebay_store::config::StoreConfig;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+mod gateway;
+
 use crate::Failure;
 
 /// All settings, typed.
@@ -30,6 +32,7 @@ pub(crate) struct Settings {
     pub(crate) demo_interval: std::time::Duration,
     pub(crate) log_level: String,
     pub(crate) log_format: String,
+    pub(crate) access_log: bool,
 }
 
 #[derive(Deserialize)]
@@ -87,6 +90,7 @@ struct Demo {
 struct Logging {
     level: String,
     format: String,
+    access: bool,
 }
 
 #[derive(Deserialize)]
@@ -128,6 +132,7 @@ impl Settings {
         let database = section::<Database>(config, "database")?;
         let database = database.read(config, &server.data_dir)?;
         let auth = section::<Auth>(config, "auth")?.read(config, &server.data_dir)?;
+        let gateway = section::<gateway::Gateway>(config, "gateway")?;
         Ok(Settings {
             database,
             gateway: GatewayConfig {
@@ -140,6 +145,12 @@ impl Settings {
                 max_headers: server.max_headers.max(1),
                 max_header_bytes: server.max_header_bytes.0,
                 site: auth.site.clone(),
+                proxies: gateway.proxies(config)?,
+                limits: gateway.limits(config)?,
+                limit_keys: gateway.limit_keys,
+                cors: gateway.cors(config)?,
+                headers: gateway.headers(config)?,
+                access_log: logging.access,
             },
             auth,
             process: ProcessConfig {
@@ -163,6 +174,7 @@ impl Settings {
             demo_interval: demo.interval.0,
             log_level: logging.level,
             log_format: logging.format,
+            access_log: logging.access,
         })
     }
 }

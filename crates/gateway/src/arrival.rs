@@ -1,6 +1,7 @@
 //! How a request's body arrives, and how long is waited for what: for a body that stops, and for an
 //! answer from when there is nothing left to wait for.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use forebay_model::{Code, Error};
@@ -10,7 +11,14 @@ use crate::config::GatewayConfig;
 
 /// Shared by a request's body and by who waits for the answer.
 #[derive(Debug, Clone)]
-pub(crate) struct Arrival(Arc<Mutex<Moment>>);
+pub(crate) struct Arrival(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    moment: Mutex<Moment>,
+    /// Of the body, so far.
+    bytes: AtomicU64,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Moment {
@@ -22,24 +30,34 @@ struct Moment {
 impl Default for Arrival {
     fn default() -> Self {
         let moment = Moment { waiting: false, since: Instant::now() };
-        Arrival(Arc::new(Mutex::new(moment)))
+        Arrival(Arc::new(Inner { moment: Mutex::new(moment), bytes: AtomicU64::new(0) }))
     }
 }
 
 impl Arrival {
     /// Says whether the next piece is waited for, or has come.
     pub(crate) fn waits(&self, waiting: bool) {
-        let mut moment = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut moment = self.0.moment.lock().unwrap_or_else(PoisonError::into_inner);
         if !(waiting && moment.waiting) {
             *moment = Moment { waiting, since: Instant::now() };
         }
+    }
+
+    /// Counts what has come.
+    pub(crate) fn came(&self, bytes: usize) {
+        self.0.bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+    }
+
+    /// How many bytes of the body have come.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.0.bytes.load(Ordering::Relaxed)
     }
 
     /// Ends when the client is silent for too long, or we are.
     pub(crate) async fn late(&self, config: &GatewayConfig) -> Error {
         let (body, request) = (config.body_timeout, config.request_timeout);
         loop {
-            let moment = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            let moment = *self.0.moment.lock().unwrap_or_else(PoisonError::into_inner);
             let now = Instant::now();
             let end = moment.since + if moment.waiting { body } else { request };
             if now < end {

@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use forebay_http::browser::Site;
 
+use crate::client::Proxies;
+use crate::limit::Policy;
+use crate::{cors, shield};
+
 /// Plain data; the defaults stand in `config/app.yaml`.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
@@ -25,4 +29,16 @@ pub struct GatewayConfig {
     pub max_header_bytes: usize,
     /// Where browsers find this deployment.
     pub site: Site,
+    /// The proxies before this process.
+    pub proxies: Proxies,
+    /// How much may be asked.
+    pub limits: Vec<Policy>,
+    /// About how many keys are counted at once.
+    pub limit_keys: usize,
+    /// Which pages of other sites may ask.
+    pub cors: Vec<cors::Rule>,
+    /// What answers say beside what they are.
+    pub headers: Vec<shield::Rule>,
+    /// Whether each request is a line of the log.
+    pub access_log: bool,
 }

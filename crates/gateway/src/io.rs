@@ -16,6 +16,7 @@ use tokio::time::Sleep;
 
 use crate::answer::by_status;
 use crate::head::{Verdict, Watch};
+use crate::passage::Passage;
 
 /// A bare answer is shorter than this.
 const BARE_BYTES: usize = 256;
@@ -25,7 +26,7 @@ const BARE_BYTES: usize = 256;
 const LINGER: Duration = Duration::from_secs(2);
 
 /// What a connection's socket and its requests tell each other.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct State {
     /// Whether a request is being answered by the services.
     pub(crate) busy: AtomicBool,
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) upgraded: AtomicBool,
     /// What was seen of the head that is being read.
     pub(crate) verdict: Mutex<Verdict>,
+    /// The request by which the connection was upgraded: it goes on for as long.
+    pub(crate) upgrade: Mutex<Option<Arc<Passage>>>,
 }
 
 /// A socket that fills in bare error answers, and closes without losing the last one.

@@ -2,14 +2,24 @@
 
 mod answer;
 mod arrival;
+mod authenticate;
+pub mod client;
 pub mod config;
+pub mod cors;
 mod credential;
 #[doc(hidden)]
 pub mod fuzz;
 mod head;
+mod health;
 mod io;
+pub mod limit;
 mod listen;
+mod note;
+mod passage;
 mod pipeline;
+mod request_id;
+mod routes;
+pub mod shield;
 mod trace;
 
 use std::sync::Arc;
@@ -17,11 +27,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use axum::Router;
 use forebay_contract::Identity;
-use serde_json::{Map, Value, json};
 
 pub use listen::Listening;
 
 use config::GatewayConfig;
+use limit::Limits;
 
 /// What the process says about itself.
 #[async_trait]
@@ -44,6 +54,8 @@ struct Inner {
     identity: Arc<dyn Identity>,
     status: Arc<dyn Status>,
     config: GatewayConfig,
+    limits: Arc<Limits>,
+    in_flight: metrics::Gauge,
 }
 
 impl Gateway {
@@ -54,25 +66,14 @@ impl Gateway {
         identity: Arc<dyn Identity>,
         status: Arc<dyn Status>,
     ) -> Gateway {
-        Gateway { inner: Arc::new(Inner { router: routes, identity, status, config }) }
+        let limits = Arc::new(Limits::new(&config.limits, config.limit_keys));
+        let in_flight = metrics::gauge!("forebay_http_in_flight");
+        let inner = Inner { router: routes, identity, status, config, limits, in_flight };
+        Gateway { inner: Arc::new(inner) }
     }
 }
 
 /// Names the service that these routes belong to, for the metrics.
 pub fn served_by(service: &'static str, routes: Router) -> Router {
-    routes.layer(axum::middleware::from_fn_with_state(service, pipeline::note_route))
-}
-
-/// The document of `/readyz`, and whether all is well.
-async fn readiness(status: &dyn Status) -> (bool, String) {
-    let checks = status.checks().await;
-    let ready = checks.iter().all(|(_, check)| check.is_ok());
-    let words: Map<String, Value> = checks
-        .into_iter()
-        .map(|(name, check)| {
-            let word = check.err().unwrap_or_else(|| "ok".to_owned());
-            (name.to_owned(), word.into())
-        })
-        .collect();
-    (ready, json!({"ready": ready, "checks": words}).to_string())
+    routes.layer(axum::middleware::from_fn_with_state(service, note::note_route))
 }

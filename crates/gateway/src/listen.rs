@@ -1,7 +1,7 @@
 //! Accepts connections, serves them, and lets go of them in order when the process stops.
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, PoisonError};
@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use forebay_http::principal::Peer;
 use http::StatusCode;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
@@ -24,6 +23,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::io::{Filled, State};
+use crate::passage::Passage;
 use crate::{Gateway, head};
 
 /// The two doors, open and not yet served.
@@ -81,7 +81,7 @@ async fn accept(listener: TcpListener, gateway: Gateway, door: Door, stopping: C
                 continue;
             }
         };
-        let peer = Peer(peer.ip().to_canonical());
+        let peer = peer.ip().to_canonical();
         let connection = connection(socket, peer, gateway.clone(), door);
         let stopping = stopping.clone();
         open.spawn(async move {
@@ -110,7 +110,7 @@ async fn run(connection: Connection, stopping: CancellationToken) -> hyper::Resu
 
 type Connection = http1::UpgradeableConnection<TokioIo<Filled<TcpStream>>, Serving>;
 
-fn connection(socket: TcpStream, peer: Peer, gateway: Gateway, door: Door) -> Connection {
+fn connection(socket: TcpStream, peer: IpAddr, gateway: Gateway, door: Door) -> Connection {
     // Small answers leave at once; an error here only costs time.
     let _ = socket.set_nodelay(true);
     let state = Arc::new(State::default());
@@ -131,7 +131,7 @@ fn connection(socket: TcpStream, peer: Peer, gateway: Gateway, door: Door) -> Co
 struct Serving {
     gateway: Gateway,
     door: Door,
-    peer: Peer,
+    peer: IpAddr,
     state: Arc<State>,
 }
 
@@ -153,16 +153,20 @@ impl Service<http::Request<Incoming>> for Serving {
             let arrival = Arrival::default();
             let sent = |body| Sent { body, state: state.clone(), arrival: arrival.clone() };
             let mut request = request.map(|body| Body::new(sent(body)));
-            request.extensions_mut().insert(peer);
-            request.extensions_mut().insert(arrival.clone());
-            let response = match (checked, door) {
-                (Err(error), _) => gateway.refuse(&request, &error),
-                (Ok(()), Door::Public) => gateway.answer(request).await,
-                (Ok(()), Door::Admin) => gateway.answer_admin(request).await,
+            let client = gateway.inner.config.proxies.client(peer, request.headers());
+            request.extensions_mut().insert(client);
+            if let (Ok(()), Door::Admin) = (&checked, door) {
+                let response = gateway.answer_admin(request).await;
+                return Ok(response.map(|body| Tracked { body, state, passage: None }));
+            }
+            let passage = Passage::begin(&gateway, &request, arrival);
+            let response = match checked {
+                Err(error) => gateway.refuse(&passage, &error),
+                Ok(()) => gateway.answer(&passage, request).await,
             };
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             state.upgraded.store(upgraded, Ordering::Relaxed);
-            Ok(response.map(|body| Tracked { body, state }))
+            Ok(response.map(|body| Tracked { body, state, passage: Some(passage) }))
         })
     }
 }
@@ -188,8 +192,10 @@ impl HttpBody for Sent {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
         self.arrival.waits(frame.is_pending());
         let frame = ready!(frame);
-        if frame.is_none() {
-            self.state.unread.store(false, Ordering::Relaxed);
+        match &frame {
+            Some(Ok(frame)) => self.arrival.came(frame.data_ref().map_or(0, Bytes::len)),
+            Some(Err(_)) => {}
+            None => self.state.unread.store(false, Ordering::Relaxed),
         }
         Poll::Ready(frame)
     }
@@ -207,11 +213,17 @@ impl HttpBody for Sent {
 struct Tracked {
     body: Body,
     state: Arc<State>,
+    /// On the public door.
+    passage: Option<Arc<Passage>>,
 }
 
 impl Drop for Tracked {
     fn drop(&mut self) {
         self.state.busy.store(false, Ordering::Relaxed);
+        if self.state.upgraded.load(Ordering::Relaxed) {
+            let mut upgrade = self.state.upgrade.lock().unwrap_or_else(PoisonError::into_inner);
+            *upgrade = self.passage.take();
+        }
     }
 }
 
@@ -223,7 +235,12 @@ impl HttpBody for Tracked {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(cx)
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(cx));
+        if let (Some(Ok(frame)), Some(passage)) = (&frame, &self.passage) {
+            let bytes = frame.data_ref().map_or(0, Bytes::len) as u64;
+            passage.sent.fetch_add(bytes, Ordering::Relaxed);
+        }
+        Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {

@@ -7,6 +7,8 @@ use forebay_model::{Code, Error};
 use http::header::{COOKIE, HOST, HeaderMap, ORIGIN, UPGRADE};
 use http::{HeaderValue, Method};
 
+use crate::principal::{Peer, Way};
+
 /// Where browsers find this deployment: `https://…` as it is configured, or this machine alone.
 #[derive(Debug, Clone, Default)]
 pub struct Site(Option<String>);
@@ -53,8 +55,10 @@ impl Site {
     }
 
     /// Refuses a browser that may not have, or use, a session here: without TLS only this machine's.
-    pub fn admit(&self, peer: IpAddr, headers: &HeaderMap) -> Result<(), Error> {
-        if self.0.is_some() || (peer.is_loopback() && is_this_machine(host(headers))) {
+    /// Whoever comes through a proxy is not on this machine, wherever the proxy is.
+    pub fn admit(&self, Peer(address, way): Peer, headers: &HeaderMap) -> Result<(), Error> {
+        let here = way == Way::Direct && address.is_loopback() && is_this_machine(host(headers));
+        if self.0.is_some() || here {
             return Ok(());
         }
         let detail = "without TLS a browser can sign in on this machine alone: put a proxy that \
@@ -134,11 +138,13 @@ mod tests {
     #[test]
     fn without_tls_only_this_machine_signs_in() {
         let plain = Site::default();
-        let here: IpAddr = "127.0.0.1".parse().unwrap();
-        let there: IpAddr = "10.0.0.1".parse().unwrap();
+        let here = Peer("127.0.0.1".parse().unwrap(), Way::Direct);
+        let there = Peer("10.0.0.1".parse().unwrap(), Way::Direct);
+        let relayed = Peer(here.0, Way::Relayed);
         for good in ["localhost", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:1"] {
             assert!(plain.admit(here, &headers(&[("host", good)])).is_ok(), "{good}");
             assert!(plain.admit(there, &headers(&[("host", good)])).is_err(), "{good}");
+            assert!(plain.admit(relayed, &headers(&[("host", good)])).is_err(), "{good}");
         }
         for bad in ["example.com", "localhost.example.com", "10.0.0.1", "", "127.0.0.1.nip.io"] {
             assert!(plain.admit(here, &headers(&[("host", bad)])).is_err(), "{bad}");

@@ -15,9 +15,19 @@ use crate::problem::Problem;
 #[derive(Debug, Clone)]
 pub struct Who(pub Arc<Principal>);
 
-/// Where the caller is: the other end of its connection, put into the request by the gateway.
-#[derive(Debug, Clone, Copy)]
-pub struct Peer(pub IpAddr);
+/// Where the caller is: the other end of its connection, or whom a trusted proxy names. Put into the
+/// request by the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub IpAddr, pub Way);
+
+/// How a request has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// On the caller's own connection, as far as can be seen.
+    Direct,
+    /// Through a proxy.
+    Relayed,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Peer {
     type Rejection = Problem;

@@ -81,6 +81,7 @@ impl Process {
     ) -> Answer {
         let config = &self.inner.config;
         let (head, body) = request.into_parts();
+        let meter = head.extensions.get::<Metered>();
         let key = idempotency_key(&head.headers)?;
         let limits = Limits {
             max: config.max_body,
@@ -108,8 +109,9 @@ impl Process {
             max_record: config.max_record,
             key,
         });
-        for _ in 0..TRIES {
-            if let Some(answer) = self.attempt(&job).await? {
+        for attempt in 0..TRIES {
+            let meter = meter.filter(|_| attempt == 0);
+            if let Some(answer) = self.attempt(&job, meter).await? {
                 return Ok(answer);
             }
         }
@@ -117,12 +119,20 @@ impl Process {
     }
 
     /// One attempt; `None` when a definition changed between the check and the append.
-    async fn attempt(&self, job: &Arc<Job>) -> Result<Option<Response>, Error> {
+    async fn attempt(
+        &self,
+        job: &Arc<Job>,
+        meter: Option<&Metered>,
+    ) -> Result<Option<Response>, Error> {
         let shares = self.shares(job).await?;
         let streams: Vec<Arc<Stream>> = shares.iter().map(|s| s.stream.clone()).collect();
         let work = job.clone();
         let (plan, parts) = off_thread(job.body.bytes.len(), move || work.lay_out(shares)).await?;
         let plan = Arc::new(plan);
+        if let Some(Metered(meter)) = meter {
+            // All that were read, whatever becomes of them: reading is the work.
+            meter.records(&plan.sent())?;
+        }
         if plan.atomic && plan.has_rejections() {
             let done = self.untouched(&parts).await?;
             return Ok(Some(self.conclude(&plan, &done)));

@@ -22,6 +22,19 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
         Unit::Seconds,
         "Time until a request's answer began",
     ),
+    ("forebay_http_in_flight", Gauge, Unit::Count, "Requests that are being answered"),
+    (
+        "forebay_limit_decisions_total",
+        Counter,
+        Unit::Count,
+        "What limits have said, by policy and decision",
+    ),
+    (
+        "forebay_limit_keys_dropped_total",
+        Counter,
+        Unit::Count,
+        "Keys of limits that were forgotten before their time, for want of room",
+    ),
     (
         "forebay_records_total",
         Counter,

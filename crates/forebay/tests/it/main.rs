@@ -29,6 +29,7 @@ mod operators;
 mod people;
 mod plans;
 mod pooled;
+mod proxies;
 mod reads;
 mod real_clients;
 mod refusals;

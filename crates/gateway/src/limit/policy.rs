@@ -1,0 +1,272 @@
+//! A limit as it is configured: what is counted, by whom, where, and how much of it.
+
+use std::net::IpAddr;
+
+use forebay_model::principal::{
+    Principal, RECORDS_READ, RECORDS_WRITE, STREAMS_READ, STREAMS_WRITE,
+};
+use http::Method;
+
+use super::gcra::Quota;
+use super::table::{Key, Table};
+use crate::routes::{Routes, stream_of};
+
+/// A limit as somebody has written it.
+#[derive(Debug, Clone, Default)]
+pub struct Draft {
+    /// Its name in headers, metrics and answers.
+    pub name: String,
+    /// What is counted apart: `ip`, `principal`, `key`, `role`, `route`, `stream`.
+    pub key: Vec<String>,
+    /// `100/s`, `20/m`, `1000/h`, `5/d`.
+    pub rate: Option<String>,
+    /// How much at once; as much as the rate says when it is not said.
+    pub burst: Option<u64>,
+    /// How many requests at the same time, in place of a rate.
+    pub concurrent: Option<u32>,
+    /// `requests`, or `records`: what a unit of the rate is.
+    pub cost: Option<String>,
+    /// The routes that it is for; all when there are none.
+    pub routes: Vec<String>,
+    /// The roles that it is for; all callers when there are none.
+    pub roles: Vec<String>,
+}
+
+/// What is counted apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum By {
+    Ip,
+    Principal,
+    Key,
+    Role,
+    Route,
+    Stream,
+}
+
+/// What a limit bounds.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Measure {
+    /// So many requests in a time.
+    Requests(Quota),
+    /// So many records in a time.
+    Records(Quota),
+    /// So many requests at once.
+    Concurrent(u32),
+}
+
+/// A limit.
+#[derive(Debug, Clone)]
+pub struct Policy {
+    pub(crate) name: String,
+    pub(crate) measure: Measure,
+    /// Its item of `RateLimit-Policy`.
+    pub(crate) item: String,
+    by: Vec<By>,
+    routes: Routes,
+    roles: Vec<String>,
+}
+
+/// Who asks for what, as far as it is known.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Asked<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) path: &'r str,
+    pub(crate) client: IpAddr,
+    pub(crate) who: Option<&'r Principal>,
+}
+
+/// When a limit is looked at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Before anything is looked up: by address.
+    Address,
+    /// When it is known who asks.
+    Caller,
+}
+
+#[derive(Hash, Clone, Copy)]
+enum Network {
+    V4(u32),
+    /// What one customer has: the first 64 bits.
+    V6(u64),
+}
+
+/// What is hashed to a key.
+#[derive(Hash, Default, Clone, Copy)]
+struct Parts<'r> {
+    policy: &'r str,
+    network: Option<Network>,
+    principal: Option<&'r str>,
+    key: Option<&'r str>,
+    role: Option<&'r str>,
+    route: Option<usize>,
+    stream: Option<&'r str>,
+}
+
+impl Policy {
+    /// Reads a limit; the error is a message for people, and begins with the member that is wrong.
+    pub fn new(draft: Draft) -> Result<Policy, String> {
+        let plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || b"-_".contains(&c);
+        let name = draft.name;
+        if !(1..=64).contains(&name.len()) || !name.bytes().all(plain) {
+            return Err("name: 1 to 64 of a-z 0-9 - _".to_owned());
+        }
+        let by = draft.key.iter().map(|word| By::read(word)).collect::<Result<Vec<_>, _>>()?;
+        let routes = Routes::new(&draft.routes).map_err(|what| format!("routes: {what}"))?;
+        if by.is_empty() {
+            return Err("key: at least one of ip, principal, key, role, route, stream".to_owned());
+        }
+        if by.contains(&By::Route) && routes.is_empty() {
+            return Err("routes: a limit by route names them".to_owned());
+        }
+        let (measure, item) = match (draft.rate, draft.concurrent) {
+            (Some(rate), None) => read_rate(&name, &rate, draft.burst, draft.cost.as_deref())?,
+            (None, Some(most)) if draft.burst.is_none() && draft.cost.is_none() && most > 0 => {
+                let item = format!("\"{name}\";q={most};qu=\"concurrent-requests\"");
+                (Measure::Concurrent(most), item)
+            }
+            (None, Some(_)) => {
+                return Err("concurrent: at least 1, without burst and cost".to_owned());
+            }
+            _ => return Err("rate: either it or concurrent".to_owned()),
+        };
+        Ok(Policy { name, measure, item, by, routes, roles: draft.roles })
+    }
+
+    /// When it is looked at. Whatever an address does alone is refused before it costs anything; what
+    /// others share is not for those to use up who may not even ask.
+    pub(crate) fn stage(&self) -> Stage {
+        let early = |by: &By| matches!(by, By::Ip | By::Route);
+        let by_address = self.by.contains(&By::Ip) && self.by.iter().all(early);
+        if by_address && self.roles.is_empty() { Stage::Address } else { Stage::Caller }
+    }
+
+    /// Whether it counts streams apart.
+    pub(crate) fn by_stream(&self) -> bool {
+        self.by.contains(&By::Stream)
+    }
+
+    /// The keys that a request counts for; none when it is not for this request. `stream` stands for
+    /// the one that the path is about.
+    pub(crate) fn keys(&self, table: &Table, asked: Asked<'_>, stream: Option<&str>) -> Vec<Key> {
+        let Some(route) = self.routes.find(asked.method, asked.path) else { return Vec::new() };
+        let holds = |who: &Principal| who.roles.iter().any(|role| self.roles.contains(role));
+        if !self.roles.is_empty() && !asked.who.is_some_and(holds) {
+            return Vec::new();
+        }
+        let mut parts = Parts { policy: &self.name, ..Parts::default() };
+        let mut roles = None;
+        for by in &self.by {
+            let known = match by {
+                By::Ip => {
+                    parts.network = Some(network(asked.client));
+                    true
+                }
+                By::Principal => {
+                    parts.principal = asked.who.map(|who| who.id.as_str());
+                    parts.principal.is_some()
+                }
+                By::Key => {
+                    parts.key = asked.who.and_then(|who| who.key_id.as_deref());
+                    parts.key.is_some()
+                }
+                By::Role => {
+                    roles = asked.who.map(|who| who.roles.as_slice());
+                    roles.is_some()
+                }
+                By::Route => {
+                    parts.route = Some(route);
+                    true
+                }
+                By::Stream => {
+                    parts.stream =
+                        stream.filter(|name| asked.who.is_some_and(|who| knows(who, name)));
+                    parts.stream.is_some()
+                }
+            };
+            if !known {
+                return Vec::new();
+            }
+        }
+        let Some(roles) = roles else { return vec![table.key(&parts)] };
+        let counted = |role: &&String| self.roles.is_empty() || self.roles.contains(role);
+        let of_role = |role: &String| table.key(Parts { role: Some(role), ..parts });
+        roles.iter().filter(counted).map(of_role).collect()
+    }
+}
+
+/// Whether somebody may do anything with a stream: a stranger does not use up what others share.
+fn knows(who: &Principal, stream: &str) -> bool {
+    let rights = [RECORDS_READ, RECORDS_WRITE, STREAMS_READ, STREAMS_WRITE];
+    rights.into_iter().any(|right| who.may_on_stream(right, stream))
+}
+
+impl Asked<'_> {
+    /// The stream of the path.
+    pub(crate) fn stream(&self) -> Option<&str> {
+        stream_of(self.path)
+    }
+}
+
+impl By {
+    fn read(word: &str) -> Result<By, String> {
+        match word {
+            "ip" => Ok(By::Ip),
+            "principal" => Ok(By::Principal),
+            "key" => Ok(By::Key),
+            "role" => Ok(By::Role),
+            "route" => Ok(By::Route),
+            "stream" => Ok(By::Stream),
+            _ => Err(format!("key: `{word}` is not ip, principal, key, role, route or stream")),
+        }
+    }
+}
+
+fn network(address: IpAddr) -> Network {
+    match address.to_canonical() {
+        IpAddr::V4(address) => Network::V4(address.to_bits()),
+        IpAddr::V6(address) => {
+            Network::V6(u64::try_from(address.to_bits() >> 64).unwrap_or_default())
+        }
+    }
+}
+
+/// Reads a rate, and writes its item (draft-ietf-httpapi-ratelimit-headers, 3): the burst is the
+/// quota, and the window is the time in which it is there again.
+fn read_rate(
+    name: &str,
+    rate: &str,
+    burst: Option<u64>,
+    cost: Option<&str>,
+) -> Result<(Measure, String), String> {
+    const SECOND: u64 = 1_000_000_000;
+    let wrong = || format!("rate: `{rate}` is no rate such as 100/s, 20/m, 1000/h or 5/d");
+    let (count, unit) = rate.trim().split_once('/').ok_or_else(wrong)?;
+    let count: u64 = count.trim().parse().map_err(|_| wrong())?;
+    let period = match unit.trim() {
+        "s" => SECOND,
+        "m" => 60 * SECOND,
+        "h" => 3_600 * SECOND,
+        "d" => 86_400 * SECOND,
+        _ => return Err(wrong()),
+    };
+    let quota = Quota::new(count, period, burst.unwrap_or(count)).ok_or_else(|| {
+        "rate: from 1 on, to 10000000 in a second, with a burst from 1 to what comes in a century"
+            .to_owned()
+    })?;
+    let (burst, window) = (quota.burst(), quota.window().div_ceil(SECOND));
+    match cost {
+        None | Some("requests") => {
+            Ok((Measure::Requests(quota), format!("\"{name}\";q={burst};w={window}")))
+        }
+        Some("records") => {
+            let item = format!("\"{name}\";q={burst};qu=\"records\";w={window}");
+            Ok((Measure::Records(quota), item))
+        }
+        Some(_) => Err("cost: requests or records".to_owned()),
+    }
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;

@@ -1,0 +1,113 @@
+//! What limits may say, and whom they count together.
+
+use super::*;
+use forebay_model::principal::Permission;
+
+fn draft(key: &[&str]) -> Draft {
+    Draft {
+        name: "a".to_owned(),
+        key: key.iter().map(|word| (*word).to_owned()).collect(),
+        rate: Some("10/s".to_owned()),
+        ..Draft::default()
+    }
+}
+
+fn who(id: &str, roles: &[&str], permission: &str) -> Principal {
+    Principal {
+        id: id.to_owned(),
+        roles: roles.iter().map(|role| (*role).to_owned()).collect(),
+        permissions: Permission::parse(permission).into_iter().collect(),
+        ..Principal::default()
+    }
+}
+
+fn keys(draft: &Draft, table: &Table, client: &str, who: Option<&Principal>) -> Vec<Key> {
+    let asked = Asked {
+        method: &Method::GET,
+        path: "/v1/streams/orders",
+        client: client.parse().unwrap(),
+        who,
+    };
+    Policy::new(draft.clone()).unwrap().keys(table, asked, asked.stream())
+}
+
+#[test]
+fn a_customers_network_is_one_address() {
+    let (table, by_ip) = (Table::new(1000), draft(&["ip"]));
+    let of = |client: &str| keys(&by_ip, &table, client, None);
+    assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
+    assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
+    assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+    assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+}
+
+#[test]
+fn who_is_counted_with_whom() {
+    let table = Table::new(1000);
+    let (ann, bob) = (who("ann", &["a", "b"], "*:*"), who("bob", &["b"], "*:*"));
+    let of = |draft: &Draft, who| keys(draft, &table, "192.0.2.1", who);
+    let principal = draft(&["principal"]);
+    assert_eq!(of(&principal, None), []);
+    assert_ne!(of(&principal, Some(&ann)), of(&principal, Some(&bob)));
+    let role = draft(&["role"]);
+    assert_eq!(of(&role, Some(&ann)).len(), 2);
+    assert_eq!(of(&role, Some(&ann))[1..], of(&role, Some(&bob))[..]);
+    let narrowed = Draft { roles: vec!["a".to_owned()], ..role };
+    assert_eq!((of(&narrowed, Some(&ann)).len(), of(&narrowed, Some(&bob)).len()), (1, 0));
+    // A session has no key, and a stranger no share in a stream.
+    assert_eq!(of(&draft(&["key"]), Some(&ann)), []);
+    let stream = draft(&["stream"]);
+    assert_eq!(of(&stream, Some(&ann)), of(&stream, Some(&bob)));
+    assert_eq!(of(&stream, Some(&who("eve", &[], "records:read@stream/x"))), []);
+    assert_eq!(of(&stream, None), []);
+    let elsewhere = Draft { routes: vec!["/v1/me".to_owned()], ..principal };
+    assert_eq!(of(&elsewhere, Some(&ann)), []);
+}
+
+#[test]
+fn addresses_alone_are_looked_at_first() {
+    let stage = |draft: Draft| Policy::new(draft).unwrap().stage();
+    let routes = || vec!["/v1/*".to_owned()];
+    assert_eq!(stage(draft(&["ip"])), Stage::Address);
+    assert_eq!(stage(Draft { routes: routes(), ..draft(&["ip", "route"]) }), Stage::Address);
+    assert_eq!(stage(Draft { routes: routes(), ..draft(&["route"]) }), Stage::Caller);
+    assert_eq!(stage(Draft { roles: routes(), ..draft(&["ip"]) }), Stage::Caller);
+    assert_eq!(stage(draft(&["ip", "stream"])), Stage::Caller);
+}
+
+#[test]
+fn what_a_limit_may_say() {
+    let text = |text: &str| Some(text.to_owned());
+    let item = |draft: Draft| Policy::new(draft).unwrap().item;
+    assert_eq!(item(draft(&["ip"])), "\"a\";q=10;w=1");
+    let slow = Draft { rate: text("20/m"), burst: Some(5), ..draft(&["ip"]) };
+    assert_eq!(item(slow), "\"a\";q=5;w=15");
+    let records = Draft { cost: text("records"), ..draft(&["stream"]) };
+    assert_eq!(item(records), "\"a\";q=10;qu=\"records\";w=1");
+    let at_once = Draft { rate: None, concurrent: Some(3), ..draft(&["principal"]) };
+    assert_eq!(item(at_once), "\"a\";q=3;qu=\"concurrent-requests\"");
+    for (bad, begins) in [
+        (Draft { name: String::new(), ..draft(&["ip"]) }, "name:"),
+        (Draft { name: "A\"".to_owned(), ..draft(&["ip"]) }, "name:"),
+        (draft(&[]), "key:"),
+        (draft(&["address"]), "key:"),
+        (draft(&["route"]), "routes:"),
+        (Draft { routes: vec!["v1".to_owned()], ..draft(&["ip"]) }, "routes:"),
+        (Draft { rate: None, ..draft(&["ip"]) }, "rate:"),
+        (Draft { rate: text("10"), ..draft(&["ip"]) }, "rate:"),
+        (Draft { rate: text("10/w"), ..draft(&["ip"]) }, "rate:"),
+        (Draft { rate: text("0/s"), ..draft(&["ip"]) }, "rate:"),
+        (Draft { rate: text("-1/s"), ..draft(&["ip"]) }, "rate:"),
+        (Draft { burst: Some(0), ..draft(&["ip"]) }, "rate:"),
+        (Draft { concurrent: Some(1), ..draft(&["ip"]) }, "rate:"),
+        (Draft { rate: None, concurrent: Some(0), ..draft(&["ip"]) }, "concurrent:"),
+        (
+            Draft { rate: None, concurrent: Some(1), burst: Some(1), ..draft(&["ip"]) },
+            "concurrent:",
+        ),
+        (Draft { cost: text("bytes"), ..draft(&["ip"]) }, "cost:"),
+    ] {
+        let told = Policy::new(bad.clone()).unwrap_err();
+        assert!(told.starts_with(begins), "{bad:?}: {told}");
+    }
+}

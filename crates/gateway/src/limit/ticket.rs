@@ -1,0 +1,224 @@
+//! What one request has taken of each limit, and what its answer says about that.
+
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use forebay_http::meter::Meter;
+use forebay_model::principal::Principal;
+use forebay_model::{Code, Error};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+use super::concurrency::Place;
+use super::gcra::Quota;
+use super::policy::Measure;
+use super::table::Key;
+use super::{Asked, Counted, Limits, Stage};
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A request's account; what it holds is given back when it is dropped.
+pub(crate) struct Ticket {
+    limits: Arc<Limits>,
+    taken: Mutex<Taken>,
+}
+
+#[derive(Default)]
+struct Taken {
+    /// By policy, in their order: what is left, and in how many seconds all of it is there again.
+    told: Vec<(usize, u64, Option<u64>)>,
+    places: Vec<Place>,
+    /// Who asked for what, for what is counted later.
+    caller: Option<Caller>,
+}
+
+struct Caller {
+    method: Method,
+    uri: Uri,
+    client: IpAddr,
+    who: Option<Arc<Principal>>,
+}
+
+/// What has been taken from keys, to be given back when another limit refuses.
+type Taking = Vec<(Key, Quota, u64)>;
+
+impl Ticket {
+    pub(crate) fn new(limits: Arc<Limits>) -> Ticket {
+        Ticket { limits, taken: Mutex::default() }
+    }
+
+    /// Takes one request of every limit of a stage that is for it: all or none.
+    pub(crate) fn enter(&self, stage: Stage, asked: Asked<'_>) -> Result<(), Error> {
+        let now = self.limits.now();
+        let mut taken = self.taken();
+        let mut taking = Taking::new();
+        let policies = self.limits.policies.iter().enumerate();
+        for (at, counted) in policies.filter(|(_, counted)| counted.stage == stage) {
+            for key in counted.policy.keys(&self.limits.table, asked, asked.stream()) {
+                let wait = match counted.policy.measure {
+                    Measure::Requests(quota) => {
+                        self.pay(&mut taken, &mut taking, (at, key, quota, 1), now).err()
+                    }
+                    // What it brings is known when it has been read: here is only asked whether
+                    // reading it makes sense.
+                    Measure::Records(quota) => match self.limits.table.wait(key, quota, 1, now) {
+                        Ok(until) => {
+                            taken.tell(at, quota, until, now);
+                            None
+                        }
+                        Err(wait) => {
+                            taken.tell(at, quota, now.saturating_add(quota.window()), now);
+                            Some(wait)
+                        }
+                    },
+                    Measure::Concurrent(most) => match self.limits.running.take(key, most) {
+                        Some((place, left)) => {
+                            taken.note(at, u64::from(left), None);
+                            taken.places.push(place);
+                            None
+                        }
+                        None => {
+                            taken.note(at, 0, None);
+                            Some(SECOND)
+                        }
+                    },
+                };
+                self.judge(counted, wait, &taking)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Remembers who asked, where something of theirs is counted later.
+    pub(crate) fn remember(
+        &self,
+        method: &Method,
+        uri: &Uri,
+        client: IpAddr,
+        who: Option<Arc<Principal>>,
+    ) {
+        let later = |counted: &Counted| {
+            matches!(counted.policy.measure, Measure::Records(_)) || counted.policy.by_stream()
+        };
+        if self.limits.policies.iter().any(later) {
+            let (method, uri) = (method.clone(), uri.clone());
+            self.taken().caller = Some(Caller { method, uri, client, who });
+        }
+    }
+
+    /// Takes from one key and tells what is left of it; else how long to wait.
+    fn pay(
+        &self,
+        taken: &mut Taken,
+        taking: &mut Taking,
+        (at, key, quota, cost): (usize, Key, Quota, u64),
+        now: u64,
+    ) -> Result<(), u64> {
+        match self.limits.table.take(key, quota, cost, now) {
+            Ok(until) => {
+                taking.push((key, quota, cost));
+                taken.tell(at, quota, until, now);
+                Ok(())
+            }
+            Err(wait) => {
+                taken.tell(at, quota, now.saturating_add(quota.window()), now);
+                Err(wait)
+            }
+        }
+    }
+
+    /// Counts a decision; a refusal gives back what was taken so far.
+    fn judge(&self, counted: &Counted, wait: Option<u64>, taking: &Taking) -> Result<(), Error> {
+        let Some(wait) = wait else {
+            counted.allowed.increment(1);
+            return Ok(());
+        };
+        counted.refused.increment(1);
+        for (key, quota, cost) in taking {
+            self.limits.table.give_back(*key, *quota, *cost);
+        }
+        let seconds = u32::try_from(wait.div_ceil(SECOND)).unwrap_or(u32::MAX);
+        let detail = format!("the limit `{}` is reached", counted.policy.name);
+        Err(Error::new(Code::RateLimited, detail).retry_after(seconds.max(1)))
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Taken> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says what is left (draft-ietf-httpapi-ratelimit-headers).
+    pub(crate) fn write(&self, headers: &mut HeaderMap) {
+        let taken = self.taken();
+        if taken.told.is_empty() {
+            return;
+        }
+        let (mut policies, mut left) = (String::new(), String::new());
+        for (n, (at, remaining, reset)) in taken.told.iter().enumerate() {
+            let policy = &self.limits.policies[*at].policy;
+            let comma = if n > 0 { ", " } else { "" };
+            // Writing to a text does not fail.
+            let _ = write!(policies, "{comma}{}", policy.item);
+            let _ = write!(left, "{comma}\"{}\";r={remaining}", policy.name);
+            if let Some(reset) = reset {
+                let _ = write!(left, ";t={reset}");
+            }
+        }
+        for (name, value) in [("ratelimit-policy", policies), ("ratelimit", left)] {
+            if let Ok(value) = HeaderValue::try_from(value) {
+                headers.insert(HeaderName::from_static(name), value);
+            }
+        }
+    }
+}
+
+impl Taken {
+    /// What is left of a rate; nothing, a whole window long, where it has refused.
+    fn tell(&mut self, at: usize, quota: Quota, until: u64, now: u64) {
+        let reset = until.saturating_sub(now).div_ceil(SECOND);
+        self.note(at, quota.left(until, now), Some(reset));
+    }
+
+    /// Of several keys of a policy the one counts that has least.
+    fn note(&mut self, at: usize, left: u64, reset: Option<u64>) {
+        match self.told.iter_mut().find(|(policy, ..)| *policy == at) {
+            Some(told) if left <= told.1 => *told = (at, left, reset),
+            Some(_) => {}
+            None => self.told.push((at, left, reset)),
+        }
+    }
+}
+
+impl Meter for Ticket {
+    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+        let now = self.limits.now();
+        let mut taken = self.taken();
+        let Some(caller) = taken.caller.take() else { return Ok(()) };
+        let (method, path) = (&caller.method, caller.uri.path());
+        let asked = Asked { method, path, client: caller.client, who: caller.who.as_deref() };
+        let all = streams.iter().map(|(_, count)| count).sum();
+        let mut taking = Taking::new();
+        for (at, counted) in self.limits.policies.iter().enumerate() {
+            let policy = &counted.policy;
+            let (quota, each) = match policy.measure {
+                Measure::Records(quota) => (quota, false),
+                // A request that names its streams in its body is one for each of them.
+                Measure::Requests(quota) if policy.by_stream() && asked.stream().is_none() => {
+                    (quota, true)
+                }
+                _ => continue,
+            };
+            let whole = [("", all)];
+            let shares = if policy.by_stream() { streams } else { &whole };
+            for (stream, count) in shares {
+                let cost = if each { 1 } else { *count };
+                let of = Some(*stream).filter(|stream| !stream.is_empty());
+                for key in policy.keys(&self.limits.table, asked, of) {
+                    let one = (at, key, quota, cost);
+                    let wait = self.pay(&mut taken, &mut taking, one, now).err();
+                    self.judge(counted, wait, &taking)?;
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! Which requests a policy is for: `POST /v1/streams/{stream}/records`, `/v1/auth/*`.
+
+use http::Method;
+
+/// A list of routes; an empty one is all of them.
+#[derive(Debug, Clone, Default)]
+pub struct Routes(Vec<Pattern>);
+
+#[derive(Debug, Clone)]
+struct Pattern {
+    /// None for any.
+    method: Option<Method>,
+    /// Between the path's slashes; `None` is any one.
+    segments: Vec<Option<String>>,
+    /// Whether more may follow.
+    open: bool,
+}
+
+impl Routes {
+    /// Reads them; the error is a message for people.
+    pub fn new(texts: &[String]) -> Result<Routes, String> {
+        texts.iter().map(|text| Pattern::read(text)).collect::<Result<_, _>>().map(Routes)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The number of the first that fits, 0 where all do.
+    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<usize> {
+        if self.0.is_empty() {
+            return Some(0);
+        }
+        self.0.iter().position(|pattern| pattern.fits(method, path))
+    }
+}
+
+impl Pattern {
+    fn read(text: &str) -> Result<Pattern, String> {
+        let wrong = || {
+            format!("`{text}` is no route such as `POST /v1/streams/{{stream}}/records` or `/v1/*`")
+        };
+        let (method, path) = match text.trim().split_once(' ') {
+            Some((method, path)) => (Some(method), path.trim()),
+            None => (None, text.trim()),
+        };
+        let upper = |method: &str| method.bytes().all(|c| c.is_ascii_uppercase());
+        if method.is_some_and(|method| !upper(method)) {
+            return Err(wrong());
+        }
+        let method = method.map(|method| Method::from_bytes(method.as_bytes()));
+        let method = method.transpose().map_err(|_| wrong())?;
+        let path = path.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' ']));
+        let mut segments: Vec<&str> = path.ok_or_else(wrong)?.split('/').collect();
+        let open = segments.last() == Some(&"*");
+        if open {
+            segments.pop();
+        }
+        let read = |segment: &str| match segment.strip_prefix('{') {
+            Some(name) => name.strip_suffix('}').filter(|n| !n.is_empty()).map(|_| None),
+            None if segment.contains(['*', '}']) => None,
+            None => Some(Some(segment.to_owned())),
+        };
+        let segments = segments.into_iter().map(read).collect::<Option<_>>().ok_or_else(wrong)?;
+        Ok(Pattern { method, segments, open })
+    }
+
+    /// Paths are compared as they are written, which is how they are routed.
+    fn fits(&self, method: &Method, path: &str) -> bool {
+        let head = *method == Method::HEAD && self.method == Some(Method::GET);
+        if !head && self.method.as_ref().is_some_and(|m| m != method) {
+            return false;
+        }
+        let mut given = path.strip_prefix('/').unwrap_or(path).split('/');
+        let fit = self.segments.iter().all(|wanted| match (wanted, given.next()) {
+            (Some(wanted), Some(segment)) => wanted == segment,
+            (None, Some(segment)) => !segment.is_empty(),
+            (_, None) => false,
+        });
+        fit && (self.open || given.next().is_none())
+    }
+}
+
+/// The stream that a path is about. Names are plain, so one that is written in another way is none.
+pub(crate) fn stream_of(path: &str) -> Option<&str> {
+    let name = path.strip_prefix("/v1/streams/")?.split('/').next()?;
+    (!name.is_empty()).then_some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn routes_fit_by_segment() {
+        let fits = |route: &str, method: Method, path: &str| {
+            Routes::new(&[route.to_owned()]).unwrap().find(&method, path).is_some()
+        };
+        let records = "POST /v1/streams/{stream}/records";
+        assert!(fits(records, Method::POST, "/v1/streams/a/records"));
+        for (method, path) in [
+            (Method::GET, "/v1/streams/a/records"),
+            (Method::POST, "/v1/streams/a/records/"),
+            (Method::POST, "/v1/streams/a/records/b"),
+            (Method::POST, "/v1/streams//records"),
+            (Method::POST, "/v1/streams/records"),
+        ] {
+            assert!(!fits(records, method, path), "{path}");
+        }
+        assert!(fits("GET /v1/me", Method::HEAD, "/v1/me"));
+        assert!(fits("/v1/*", Method::GET, "/v1/a/b") && fits("/*", Method::GET, "/"));
+        assert!(fits("/v1/*", Method::GET, "/v1/") && !fits("/v1/*", Method::GET, "/v10/a"));
+        assert!(!fits("/v1/*", Method::GET, "/v1"));
+        assert_eq!(Routes::default().find(&Method::GET, "/x"), Some(0));
+        for bad in ["", "v1", "GET", "get /v1", "/a*", "/a/*/b", "/{}", "/{a", "/a?b", "GET  "] {
+            assert!(Routes::new(&[bad.to_owned()]).is_err(), "{bad}");
+        }
+        assert_eq!(stream_of("/v1/streams/orders/records"), Some("orders"));
+        assert_eq!(stream_of("/v1/streams/orders"), Some("orders"));
+        assert_eq!(stream_of("/v1/streams/"), None);
+    }
+}
