@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::routes::Routes;
+use crate::pattern::Patterns;
 
 /// A rule as somebody has written it.
 #[derive(Debug, Clone, Default)]
@@ -38,7 +38,7 @@ pub struct Draft {
 pub struct Rule {
     /// None for any.
     origins: Option<Vec<String>>,
-    routes: Routes,
+    routes: Patterns,
     methods: HeaderValue,
     headers: HeaderValue,
     expose: HeaderValue,
@@ -66,7 +66,7 @@ impl Rule {
         };
         Ok(Rule {
             origins,
-            routes: Routes::new(&draft.routes).map_err(|what| format!("routes: {what}"))?,
+            routes: Patterns::new(&draft.routes).map_err(|what| format!("routes: {what}"))?,
             methods: list::<Method>("methods", &draft.methods)?,
             headers: list::<HeaderName>("headers", &draft.headers)?,
             expose: list::<HeaderName>("expose", &draft.expose)?,

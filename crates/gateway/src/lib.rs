@@ -16,9 +16,10 @@ pub mod limit;
 mod listen;
 mod note;
 mod passage;
+mod pattern;
 mod pipeline;
 mod request_id;
-mod routes;
+
 pub mod shield;
 mod trace;
 

@@ -6,7 +6,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 
-use crate::routes::Routes;
+use crate::pattern::Patterns;
 
 /// What every answer says where neither a service nor a rule says otherwise: it is what it is called,
 /// it runs nothing, stands in no frame, and where somebody came from is nobody's business.
@@ -25,7 +25,7 @@ static FRAMING: [HeaderName; 4] = [CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING
 /// Headers for the answers of some routes.
 #[derive(Debug, Clone)]
 pub struct Rule {
-    routes: Routes,
+    routes: Patterns,
     set: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -42,7 +42,7 @@ impl Rule {
             Ok((name, HeaderValue::try_from(value).map_err(|_| wrong())?))
         };
         Ok(Rule {
-            routes: Routes::new(routes).map_err(|what| format!("routes: {what}"))?,
+            routes: Patterns::new(routes).map_err(|what| format!("routes: {what}"))?,
             set: set.iter().map(read).collect::<Result<_, _>>()?,
         })
     }

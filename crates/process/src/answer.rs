@@ -37,6 +37,11 @@ impl Plan {
         self.entries.iter().any(|e| !e.rejected.is_empty())
     }
 
+    /// How many records came for each stream.
+    pub(crate) fn sent(&self) -> Vec<(&str, u64)> {
+        self.entries.iter().map(|e| (e.stream.as_str(), e.sent as u64)).collect()
+    }
+
     /// Writes the answer: status and body.
     pub(crate) fn render(&self, done: &Done) -> (u16, String) {
         let shares: Vec<Share> = self

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::response::Response;
 use forebay_db::log::{Append, Done, Idempotency, Outcome, Part, PartDone, RowDone};
 use forebay_db::{DbError, Lane, Look};
+use forebay_http::meter::Metered;
 use forebay_http::{Answer, reply};
 use forebay_model::principal::{Principal, RECORDS_WRITE};
 use forebay_model::stream::Stream;
@@ -55,6 +56,7 @@ struct Job {
     max_records: usize,
     max_record: usize,
     key: Option<Key>,
+    meter: Option<Metered>,
 }
 
 struct Key {
@@ -80,8 +82,7 @@ impl Process {
         shape: Shape,
     ) -> Answer {
         let config = &self.inner.config;
-        let (head, body) = request.into_parts();
-        let meter = head.extensions.get::<Metered>();
+        let (mut head, body) = request.into_parts();
         let key = idempotency_key(&head.headers)?;
         let limits = Limits {
             max: config.max_body,
@@ -108,10 +109,10 @@ impl Process {
             max_records: config.max_records,
             max_record: config.max_record,
             key,
+            meter: head.extensions.remove::<Metered>(),
         });
-        for attempt in 0..TRIES {
-            let meter = meter.filter(|_| attempt == 0);
-            if let Some(answer) = self.attempt(&job, meter).await? {
+        for _ in 0..TRIES {
+            if let Some(answer) = self.attempt(&job).await? {
                 return Ok(answer);
             }
         }
@@ -119,18 +120,14 @@ impl Process {
     }
 
     /// One attempt; `None` when a definition changed between the check and the append.
-    async fn attempt(
-        &self,
-        job: &Arc<Job>,
-        meter: Option<&Metered>,
-    ) -> Result<Option<Response>, Error> {
+    async fn attempt(&self, job: &Arc<Job>) -> Result<Option<Response>, Error> {
         let shares = self.shares(job).await?;
         let streams: Vec<Arc<Stream>> = shares.iter().map(|s| s.stream.clone()).collect();
         let work = job.clone();
         let (plan, parts) = off_thread(job.body.bytes.len(), move || work.lay_out(shares)).await?;
         let plan = Arc::new(plan);
-        if let Some(Metered(meter)) = meter {
-            // All that were read, whatever becomes of them: reading is the work.
+        if let Some(Metered(meter)) = &job.meter {
+            // All that were read, whatever becomes of them: reading is the work. Once.
             meter.records(&plan.sent())?;
         }
         if plan.atomic && plan.has_rejections() {

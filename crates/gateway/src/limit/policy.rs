@@ -9,7 +9,7 @@ use http::Method;
 
 use super::gcra::Quota;
 use super::table::{Key, Table};
-use crate::routes::{Routes, stream_of};
+use crate::pattern::{Patterns, stream_of};
 
 /// A limit as somebody has written it.
 #[derive(Debug, Clone, Default)]
@@ -62,7 +62,7 @@ pub struct Policy {
     /// Its item of `RateLimit-Policy`.
     pub(crate) item: String,
     by: Vec<By>,
-    routes: Routes,
+    routes: Patterns,
     roles: Vec<String>,
 }
 
@@ -112,7 +112,7 @@ impl Policy {
             return Err("name: 1 to 64 of a-z 0-9 - _".to_owned());
         }
         let by = draft.key.iter().map(|word| By::read(word)).collect::<Result<Vec<_>, _>>()?;
-        let routes = Routes::new(&draft.routes).map_err(|what| format!("routes: {what}"))?;
+        let routes = Patterns::new(&draft.routes).map_err(|what| format!("routes: {what}"))?;
         if by.is_empty() {
             return Err("key: at least one of ip, principal, key, role, route, stream".to_owned());
         }

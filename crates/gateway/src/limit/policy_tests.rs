@@ -58,7 +58,8 @@ fn who_is_counted_with_whom() {
     assert_eq!(of(&draft(&["key"]), Some(&ann)), []);
     let stream = draft(&["stream"]);
     assert_eq!(of(&stream, Some(&ann)), of(&stream, Some(&bob)));
-    assert_eq!(of(&stream, Some(&who("eve", &[], "records:read@stream/x"))), []);
+    let eve = who("eve", &[], "records:read@stream/x");
+    assert_eq!(of(&stream, Some(&eve)), []);
     assert_eq!(of(&stream, None), []);
     let elsewhere = Draft { routes: vec!["/v1/me".to_owned()], ..principal };
     assert_eq!(of(&elsewhere, Some(&ann)), []);

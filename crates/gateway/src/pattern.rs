@@ -1,10 +1,10 @@
-//! Which requests a policy is for: `POST /v1/streams/{stream}/records`, `/v1/auth/*`.
+//! Which requests something is for: `POST /v1/streams/{stream}/records`, `/v1/auth/*`.
 
 use http::Method;
 
 /// A list of routes; an empty one is all of them.
 #[derive(Debug, Clone, Default)]
-pub struct Routes(Vec<Pattern>);
+pub(crate) struct Patterns(Vec<Pattern>);
 
 #[derive(Debug, Clone)]
 struct Pattern {
@@ -16,10 +16,10 @@ struct Pattern {
     open: bool,
 }
 
-impl Routes {
+impl Patterns {
     /// Reads them; the error is a message for people.
-    pub fn new(texts: &[String]) -> Result<Routes, String> {
-        texts.iter().map(|text| Pattern::read(text)).collect::<Result<_, _>>().map(Routes)
+    pub(crate) fn new(texts: &[String]) -> Result<Patterns, String> {
+        texts.iter().map(|text| Pattern::read(text)).collect::<Result<_, _>>().map(Patterns)
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn routes_fit_by_segment() {
         let fits = |route: &str, method: Method, path: &str| {
-            Routes::new(&[route.to_owned()]).unwrap().find(&method, path).is_some()
+            Patterns::new(&[route.to_owned()]).unwrap().find(&method, path).is_some()
         };
         let records = "POST /v1/streams/{stream}/records";
         assert!(fits(records, Method::POST, "/v1/streams/a/records"));
@@ -111,9 +111,9 @@ mod tests {
         assert!(fits("/v1/*", Method::GET, "/v1/a/b") && fits("/*", Method::GET, "/"));
         assert!(fits("/v1/*", Method::GET, "/v1/") && !fits("/v1/*", Method::GET, "/v10/a"));
         assert!(!fits("/v1/*", Method::GET, "/v1"));
-        assert_eq!(Routes::default().find(&Method::GET, "/x"), Some(0));
+        assert_eq!(Patterns::default().find(&Method::GET, "/x"), Some(0));
         for bad in ["", "v1", "GET", "get /v1", "/a*", "/a/*/b", "/{}", "/{a", "/a?b", "GET  "] {
-            assert!(Routes::new(&[bad.to_owned()]).is_err(), "{bad}");
+            assert!(Patterns::new(&[bad.to_owned()]).is_err(), "{bad}");
         }
         assert_eq!(stream_of("/v1/streams/orders/records"), Some("orders"));
         assert_eq!(stream_of("/v1/streams/orders"), Some("orders"));
