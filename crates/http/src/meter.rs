@@ -1,9 +1,12 @@
 //! What a request costs beyond itself: told to the gateway by whoever has read it.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use forebay_model::Error;
+use forebay_model::{Code, Error};
+use serde_json::{Value, json};
+
+use crate::internal::Told;
 
 /// Counts against the caller's limits.
 pub trait Meter: Send + Sync {
@@ -19,5 +22,135 @@ pub struct Metered(pub Arc<dyn Meter>);
 impl fmt::Debug for Metered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Metered")
+    }
+}
+
+/// The refusal of a request that is beyond a limit; the wait is in nanoseconds.
+pub fn beyond(limit: &str, wait: u64) -> Error {
+    let seconds = u32::try_from(wait.div_ceil(1_000_000_000)).unwrap_or(u32::MAX);
+    let detail = format!("the limit `{limit}` is reached");
+    Error::new(Code::RateLimited, detail).retry_after(seconds.max(1))
+}
+
+/// What is left of a rate of records, as the gateway in another process knows it. Times are
+/// nanoseconds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Allowance {
+    /// The limit's name.
+    pub policy: String,
+    /// In which time one record is there again.
+    pub every: u64,
+    /// How many at once.
+    pub burst: u64,
+    /// For how long what was taken is not forgotten.
+    pub taken: u64,
+}
+
+impl Allowance {
+    /// How long to wait until so many may come, if at all: as the gateway's own limits have it, more
+    /// than a burst waits for a whole one.
+    pub fn wait(&self, records: u64) -> Option<u64> {
+        let asked = self.every.saturating_mul(records.min(self.burst));
+        let room = self.every.saturating_mul(self.burst);
+        self.taken.saturating_add(asked).checked_sub(room).filter(|wait| *wait > 0)
+    }
+
+    pub(crate) fn write(&self) -> Value {
+        json!([self.policy, self.every, self.burst, self.taken])
+    }
+
+    pub(crate) fn read(written: &Value) -> Option<Allowance> {
+        let number = |at: usize| written.get(at)?.as_u64();
+        Some(Allowance {
+            policy: written.get(0)?.as_str()?.to_owned(),
+            every: number(1)?,
+            burst: number(2)?,
+            taken: number(3)?,
+        })
+    }
+}
+
+/// The meter in a process behind the gateway: it refuses by what was left when the request was
+/// handed on, and keeps what to tell the gateway. What passes here at the same time elsewhere is
+/// paid off afterwards.
+pub struct Tally {
+    left: Vec<Allowance>,
+    by_stream: bool,
+    told: Mutex<Told>,
+}
+
+impl Tally {
+    /// A meter of one request.
+    pub fn new(left: Vec<Allowance>, by_stream: bool) -> Tally {
+        Tally { left, by_stream, told: Mutex::default() }
+    }
+
+    /// What to tell the gateway, once.
+    pub fn take(&self) -> Told {
+        std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Meter for Tally {
+    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if !told.records.is_empty() {
+            return Ok(());
+        }
+        let all = streams.iter().map(|(_, count)| count).sum();
+        for limit in &self.left {
+            if let Some(wait) = limit.wait(all) {
+                told.refused = Some(limit.policy.clone());
+                return Err(beyond(&limit.policy, wait));
+            }
+        }
+        if !self.by_stream {
+            told.records.push((String::new(), all));
+            return Ok(());
+        }
+        for (name, count) in streams {
+            match told.records.iter_mut().find(|(known, _)| known == name) {
+                Some((_, sum)) => *sum += count,
+                None => told.records.push(((*name).to_owned(), *count)),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn limit(taken: u64) -> Allowance {
+        Allowance { policy: "p".into(), every: 10, burst: 5, taken }
+    }
+
+    #[test]
+    fn what_is_left_decides() {
+        assert_eq!((limit(0).wait(5), limit(0).wait(50)), (None, None));
+        assert_eq!((limit(10).wait(4), limit(10).wait(5)), (None, Some(10)));
+        assert_eq!(limit(10).wait(50), Some(10));
+        assert_eq!(limit(120).wait(1), Some(80));
+        let read = Allowance::read(&limit(7).write());
+        assert_eq!(read, Some(limit(7)));
+    }
+
+    #[test]
+    fn a_tally_counts_once_and_tells_once() {
+        let tally = Tally::new(vec![limit(10)], true);
+        tally.records(&[("a", 1), ("b", 1), ("a", 2)]).unwrap();
+        tally.records(&[("a", 1)]).unwrap();
+        let told = tally.take();
+        assert_eq!(told.records, [("a".to_owned(), 3), ("b".to_owned(), 1)]);
+        assert_eq!(tally.take(), Told::default());
+        let sum = Tally::new(Vec::new(), false);
+        sum.records(&[("a", 1), ("b", 1)]).unwrap();
+        assert_eq!(sum.take().records, [(String::new(), 2)]);
+        let full = Tally::new(vec![limit(10)], true);
+        let error = full.records(&[("a", 5)]).unwrap_err();
+        assert_eq!((error.code, error.retry_after), (Code::RateLimited, Some(1)));
+        let told = full.take();
+        assert_eq!((told.refused.as_deref(), told.records.len()), (Some("p"), 0));
     }
 }
