@@ -10,6 +10,7 @@ mod directory;
 mod email;
 mod factor;
 mod identity;
+mod internal;
 mod key;
 pub mod offline;
 mod open;
@@ -34,7 +35,7 @@ use forebay_http::cursor::Signer;
 use forebay_model::Result;
 use forebay_model::time::SharedClock;
 
-pub use open::{First, OpenError, Opened};
+pub use open::{First, OpenError, Opened, signer};
 pub use password::Scheme;
 
 use config::AuthConfig;
@@ -84,6 +85,12 @@ impl Auth {
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router(self).with_state(self.clone())
+    }
+
+    /// Its HTTP door in a process of its own: other processes ask here too, who somebody is. It opens
+    /// to the word of this deployment's processes alone (`forebay_http::internal`).
+    pub fn router_for_processes(&self) -> Router {
+        internal::router(self, self.router())
     }
 
     /// Its background loops; they run until they are dropped.

@@ -173,6 +173,15 @@ impl Auth {
     }
 }
 
+/// What cursors are signed with, for a process without this service: it needs no master key.
+pub async fn signer(db: &Db) -> Result<Signer, Error> {
+    let secret = key::random()?.to_vec();
+    let run = db.writer().run(Lane::Interactive, move |conn| {
+        Box::pin(async move { setting::keep(conn, CURSOR_SECRET, secret).await })
+    });
+    Ok(Signer::new(&run.await?))
+}
+
 /// Finds the master key, and refuses one that is not the database's.
 pub(crate) async fn checked_master(db: &Db, config: &AuthConfig) -> Result<Master, OpenError> {
     let master = find_master(db, config).await?;

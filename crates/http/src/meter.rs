@@ -1,5 +1,6 @@
 //! What a request costs beyond itself: told to the gateway by whoever has read it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -108,12 +109,11 @@ impl Meter for Tally {
             told.records.push((String::new(), all));
             return Ok(());
         }
+        let mut sums = BTreeMap::new();
         for (name, count) in streams {
-            match told.records.iter_mut().find(|(known, _)| known == name) {
-                Some((_, sum)) => *sum += count,
-                None => told.records.push(((*name).to_owned(), *count)),
-            }
+            *sums.entry(*name).or_insert(0) += count;
         }
+        told.records = sums.into_iter().map(|(name, sum)| (name.to_owned(), sum)).collect();
         Ok(())
     }
 }

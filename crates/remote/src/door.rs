@@ -1,0 +1,145 @@
+//! A service's internal door: where it is, how long is waited, and what its answers mean.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use forebay_http::internal::{Asked, INTERNAL, Keys, Said};
+use forebay_model::time::SharedClock;
+use forebay_model::{Code, Error};
+use http::Method;
+use reqwest::{Client, redirect};
+use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
+
+/// Longest answer.
+const MAX_BYTES: usize = 1 << 20;
+/// How long a connection may rest: less than the other end lets it.
+const REST: Duration = Duration::from_secs(5);
+
+/// Where a service is, and how one proves to be of its deployment.
+pub struct Place {
+    /// `http://host:port` of each of its processes.
+    pub addresses: Vec<String>,
+    /// What the word is signed with.
+    pub keys: Keys,
+    /// The time.
+    pub clock: SharedClock,
+}
+
+/// The door.
+pub(crate) struct Door {
+    client: Client,
+    place: Place,
+    /// The process that is asked first: the last one that has answered.
+    first: AtomicUsize,
+}
+
+impl Door {
+    pub(crate) fn new(place: Place) -> Result<Door, Error> {
+        // Nothing is encrypted here, and a client asks for the means all the same. A second call
+        // finds them in place.
+        let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let client = Client::builder()
+            .no_proxy()
+            .redirect(redirect::Policy::none())
+            .pool_idle_timeout(REST)
+            .tcp_nodelay(true)
+            .build();
+        let client = client.map_err(Error::internal)?;
+        Ok(Door { client, place, first: AtomicUsize::new(0) })
+    }
+
+    /// Asks one process after the other until one answers, for so long. Nothing that is asked here
+    /// does harm when it is asked twice.
+    pub(crate) async fn ask(
+        &self,
+        (method, path): (Method, &str),
+        body: Option<Value>,
+        patience: Duration,
+    ) -> Result<Value, Error> {
+        let end = Instant::now() + patience;
+        let count = self.place.addresses.len();
+        // One that has just been started anew is asked once more.
+        let tries = count.max(2);
+        let first = self.first.load(Ordering::Relaxed);
+        let mut why = "it is nowhere".to_owned();
+        for n in 0..tries {
+            let at = (first + n) % count.max(1);
+            let Some(address) = self.place.addresses.get(at) else { break };
+            // Who does not answer leaves the others half of the time.
+            let left = end.saturating_duration_since(Instant::now());
+            let until = if n + 1 == tries { end } else { Instant::now() + left / 2 };
+            let asked = self.once(address, (&method, path), body.as_ref());
+            match timeout_at(until, asked).await {
+                Ok(Ok(answer)) => {
+                    self.first.store(at, Ordering::Relaxed);
+                    return answer;
+                }
+                Ok(Err(error)) => why = error,
+                Err(_) => "it does not answer".clone_into(&mut why),
+            }
+        }
+        Err(away().cause(why))
+    }
+
+    /// The inner result is the service's, the outer one the connection's.
+    async fn once(
+        &self,
+        address: &str,
+        (method, path): (&Method, &str),
+        body: Option<&Value>,
+    ) -> Result<Result<Value, Error>, String> {
+        let Place { keys, clock, .. } = &self.place;
+        let said = Said::by_itself(uuid::Uuid::now_v7().to_string());
+        let asked = Asked { method, target: path };
+        let word = keys.sign(asked, &said, clock.now()).map_err(|error| error.to_string())?;
+        let url = format!("{}{path}", address.trim_end_matches('/'));
+        let mut request = self.client.request(method.clone(), url).header(&INTERNAL, word);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let mut response = request.send().await.map_err(|error| chain(&error))?;
+        let status = response.status();
+        let mut text = Vec::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| chain(&error))? {
+            text.extend_from_slice(&piece);
+            if text.len() > MAX_BYTES {
+                return Err("too long an answer".to_owned());
+            }
+        }
+        let answer: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
+        if status.is_success() { Ok(Ok(answer)) } else { problem(&answer) }
+    }
+}
+
+/// The error of a problem document. Whoever does not know our word is not who we look for.
+fn problem(document: &Value) -> Result<Result<Value, Error>, String> {
+    let code = document["code"].as_str().unwrap_or_default();
+    let known = Code::ALL.iter().find(|known| known.as_str() == code);
+    match known {
+        Some(Code::Unauthenticated) => Err("it does not take our word: the secrets differ, or \
+                                            the clocks do"
+            .to_owned()),
+        Some(code) => {
+            let detail = document["detail"].as_str().unwrap_or_default().to_owned();
+            Ok(Err(Error::new(*code, detail)))
+        }
+        None => Err("what it says is no problem that is known here".to_owned()),
+    }
+}
+
+/// Nobody can be asked.
+pub(crate) fn away() -> Error {
+    Error::new(Code::EngineUnavailable, "who asks cannot be found out now").retry_after(1)
+}
+
+/// An error with what it came of.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}
