@@ -5,10 +5,12 @@ mod cli;
 mod client;
 mod demo;
 mod openapi;
+mod parts;
 mod serve;
 mod settings;
 mod setup;
 mod user;
+mod wiring;
 
 use std::io::Write as _;
 use std::process::ExitCode;

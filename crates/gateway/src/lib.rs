@@ -11,6 +11,7 @@ mod credential;
 pub mod fuzz;
 mod head;
 mod health;
+mod inside;
 mod io;
 pub mod limit;
 mod listen;
@@ -19,6 +20,7 @@ mod passage;
 mod pattern;
 mod pipeline;
 mod request_id;
+pub mod service;
 pub mod shield;
 mod trace;
 pub mod upstream;
@@ -29,7 +31,8 @@ use async_trait::async_trait;
 use axum::Router;
 use forebay_contract::Identity;
 
-pub use listen::Listening;
+pub use inside::Inside;
+pub use listen::{Door, Listening};
 
 use config::GatewayConfig;
 use limit::Limits;
@@ -52,11 +55,19 @@ pub struct Gateway {
 
 struct Inner {
     router: Router,
-    identity: Arc<dyn Identity>,
+    entrance: Entrance,
     status: Arc<dyn Status>,
     config: GatewayConfig,
     limits: Arc<Limits>,
     in_flight: metrics::Gauge,
+}
+
+/// Whose word is taken on who asks.
+enum Entrance {
+    /// Callers show a credential.
+    Open(Arc<dyn Identity>),
+    /// The gateway in another process says it.
+    Inside(Inside),
 }
 
 impl Gateway {
@@ -67,9 +78,36 @@ impl Gateway {
         identity: Arc<dyn Identity>,
         status: Arc<dyn Status>,
     ) -> Gateway {
+        Gateway::with(config, routes, Entrance::Open(identity), status)
+    }
+
+    /// Puts the services' routes behind a door that opens to the gateway of another process alone.
+    pub fn inside(
+        config: GatewayConfig,
+        routes: Router,
+        inside: Inside,
+        status: Arc<dyn Status>,
+    ) -> Gateway {
+        // What the gateway does once for each request is not done twice.
+        let none = (Vec::new(), Vec::new(), Vec::new());
+        let (limits, cors, headers) = none;
+        let proxies = client::Proxies::default();
+        let max_header_bytes = config.max_header_bytes + forebay_http::internal::MAX_BYTES;
+        let max_headers = config.max_headers + inside::MORE_HEADERS;
+        let config =
+            GatewayConfig { limits, cors, headers, proxies, max_header_bytes, max_headers, ..config };
+        Gateway::with(config, routes, Entrance::Inside(inside), status)
+    }
+
+    fn with(
+        config: GatewayConfig,
+        routes: Router,
+        entrance: Entrance,
+        status: Arc<dyn Status>,
+    ) -> Gateway {
         let limits = Arc::new(Limits::new(&config.limits, config.limit_keys));
         let in_flight = metrics::gauge!("forebay_http_in_flight");
-        let inner = Inner { router: routes, identity, status, config, limits, in_flight };
+        let inner = Inner { router: routes, entrance, status, config, limits, in_flight };
         Gateway { inner: Arc::new(inner) }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Passage {
     pub(crate) ticket: Option<Arc<Ticket>>,
     /// Who asks, once it is known.
     pub(crate) who: OnceLock<Arc<Principal>>,
+    /// Where the caller is, where the gateway before this process says it.
+    pub(crate) told: OnceLock<Peer>,
     /// Bytes of the answer's body.
     pub(crate) sent: AtomicU64,
     agent: Option<HeaderValue>,
@@ -63,6 +65,7 @@ impl Passage {
             origin: headers.get(ORIGIN).cloned(),
             ticket: inner.limits.ticket(),
             who: OnceLock::new(),
+            told: OnceLock::new(),
             sent: AtomicU64::new(0),
             agent: headers.get(USER_AGENT).filter(|_| logged).cloned(),
             answered: OnceLock::new(),
@@ -89,7 +92,7 @@ impl Passage {
             target: "access",
             request_id = self.id,
             trace_id = self.trace.id,
-            client = %self.client.0,
+            client = %self.told.get().unwrap_or(&self.client).0,
             principal = who.map(|who| who.id.as_str()),
             key_id = who.and_then(|who| who.key_id.as_deref()),
             method = self.method.as_str(),

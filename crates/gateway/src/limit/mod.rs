@@ -13,7 +13,7 @@ use std::time::Instant;
 
 pub(crate) use policy::{Asked, Stage};
 pub use policy::{Draft, Policy};
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Ticket, counts};
 
 use concurrency::Running;
 use table::Table;

@@ -4,10 +4,14 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use forebay_http::meter::Meter;
+use forebay_http::meter::{Meter, beyond};
 use forebay_model::principal::Principal;
-use forebay_model::{Code, Error};
+use forebay_model::Error;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+mod elsewhere;
+
+pub(crate) use elsewhere::counts;
 
 use super::concurrency::Place;
 use super::gcra::Quota;
@@ -37,6 +41,13 @@ struct Caller {
     uri: Uri,
     client: IpAddr,
     who: Option<Arc<Principal>>,
+}
+
+impl Caller {
+    fn asked(&self) -> Asked<'_> {
+        let Caller { method, uri, client, who } = self;
+        Asked { method, path: uri.path(), client: *client, who: who.as_deref() }
+    }
 }
 
 /// What has been taken from keys, to be given back when another limit refuses.
@@ -137,9 +148,7 @@ impl Ticket {
         for (key, quota, cost) in taking {
             self.limits.table.give_back(*key, *quota, *cost);
         }
-        let seconds = u32::try_from(wait.div_ceil(SECOND)).unwrap_or(u32::MAX);
-        let detail = format!("the limit `{}` is reached", counted.policy.name);
-        Err(Error::new(Code::RateLimited, detail).retry_after(seconds.max(1)))
+        Err(beyond(&counted.policy.name, wait))
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -193,8 +202,7 @@ impl Meter for Ticket {
         let now = self.limits.now();
         let mut taken = self.taken();
         let Some(caller) = taken.caller.take() else { return Ok(()) };
-        let (method, path) = (&caller.method, caller.uri.path());
-        let asked = Asked { method, path, client: caller.client, who: caller.who.as_deref() };
+        let asked = caller.asked();
         let all = streams.iter().map(|(_, count)| count).sum();
         let mut taking = Taking::new();
         for (at, counted) in self.limits.policies.iter().enumerate() {

@@ -1,0 +1,102 @@
+//! The way in of a process behind the gateway: it takes the gateway's word on who asks, and nobody
+//! else's.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::Response;
+use forebay_http::Who;
+use forebay_http::internal::{Asked, INTERNAL, Keys, Said, Told};
+use forebay_http::meter::{Metered, Tally};
+use forebay_http::origin::RequestId;
+use forebay_model::time::SharedClock;
+use forebay_model::{Code, Error};
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
+use tower::ServiceExt as _;
+
+use crate::health::reads;
+use crate::passage::Passage;
+use crate::Gateway;
+
+/// Where a gateway asks whether to send more: it is answered to everybody, and says nothing else.
+pub(crate) const READY: &str = "/internal/v1/ready";
+/// What the gateway adds to a request's fields.
+pub(crate) const MORE_HEADERS: usize = 16;
+
+/// How a process behind the gateway knows that it is the gateway who asks.
+#[derive(Clone)]
+pub struct Inside {
+    keys: Keys,
+    clock: SharedClock,
+    leaving: Arc<AtomicBool>,
+}
+
+impl Inside {
+    /// Takes words that are signed with these keys. While it is `leaving`, gateways are told to ask
+    /// another process.
+    pub fn new(keys: Keys, clock: SharedClock, leaving: Arc<AtomicBool>) -> Inside {
+        Inside { keys, clock, leaving }
+    }
+
+    fn is_leaving(&self) -> bool {
+        self.leaving.load(Ordering::Relaxed)
+    }
+}
+
+impl Gateway {
+    /// The way in from another process.
+    pub(crate) async fn serve_inside(
+        &self,
+        inside: &Inside,
+        mut request: Request,
+        passage: &Passage,
+    ) -> Result<Response, Error> {
+        let (method, path) = (&passage.method, passage.uri.path());
+        // Health first: whoever watches has no word.
+        if path == READY && reads(method) {
+            return ready(inside);
+        }
+        if let Some(well) = self.health(method, path).await {
+            return Ok(well);
+        }
+        // Who asks, from where; without a word for just this request nothing is behind this door.
+        let asked = Asked::of(method, &passage.uri);
+        let said = inside.keys.verify(asked, request.headers(), inside.clock.now())?;
+        request.headers_mut().remove(&INTERNAL);
+        let Said { who, peer, request_id, left, by_stream } = said;
+        let _ = passage.told.set(peer);
+        let extensions = request.extensions_mut();
+        if let Some(who) = who {
+            // The log has who really asks.
+            let _ = passage.who.set(who.viewer.clone().unwrap_or_else(|| who.clone()));
+            extensions.insert(Who(who));
+        }
+        let tally = Arc::new(Tally::new(left, by_stream));
+        extensions.insert(peer);
+        extensions.insert(RequestId(request_id));
+        extensions.insert(Metered(tally.clone()));
+        // The service.
+        let mut response = match self.inner.router.clone().oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        let headers = response.headers_mut();
+        let Told { identity, .. } = Told::take(headers);
+        let leaving = inside.is_leaving();
+        Told { identity, leaving, ..tally.take() }.write(headers);
+        if leaving && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        Ok(response)
+    }
+}
+
+fn ready(inside: &Inside) -> Result<Response, Error> {
+    if inside.is_leaving() {
+        return Err(Error::new(Code::Overloaded, "the process is about to stop"));
+    }
+    Ok(Response::new(Body::from("ready")))
+}
