@@ -157,7 +157,7 @@ impl Place {
     /// Lets the connection rest, if it can be used again, until somebody needs it.
     pub(crate) fn give_back(self) {
         let Place { mut connection, seat } = self;
-        if connection.is_free() {
+        if connection.is_free() || connection.wakes() {
             connection.rests_since = Instant::now();
             let mut resting = seat.pool.resting();
             if resting.len() < MAX_RESTING {

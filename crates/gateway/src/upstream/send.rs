@@ -52,6 +52,8 @@ enum Again {
     Unsent,
     /// It may have it.
     Sent,
+    /// It has refused it, and another has been found and paid for.
+    Elsewhere,
 }
 
 impl<'u> Errand<'u> {
@@ -111,8 +113,9 @@ impl<'u> Errand<'u> {
         }
     }
 
-    /// Whether there may be another try; waits until it is time for it.
-    async fn may_again(&self, again: &Again) -> bool {
+    /// Whether there may be another try; waits until it is time for it. Alone, for a body is not shared
+    /// between threads.
+    async fn may_again(&mut self, again: &Again) -> bool {
         let now = Instant::now();
         let alone = self.tried.len() >= self.upstream.endpoints.all.len();
         let ready = self.head.is_some() && self.parcel.is_whole();
@@ -120,11 +123,13 @@ impl<'u> Errand<'u> {
             Again::No => return false,
             // What nobody has can be given to somebody else at once.
             Again::Unsent if !alone => Duration::ZERO,
+            // Its answer is gone: the time there is has to be enough.
+            Again::Elsewhere => Duration::ZERO,
             Again::Sent if !self.repeatable => return false,
             _ => retry::pause(&self.upstream.config.retries, self.upstream.endpoints.dice.roll()),
         };
         let in_time = self.passing.deadline.is_none_or(|end| now + pause < end);
-        let paid = || matches!(again, Again::Unsent) || self.upstream.budget.spend(now);
+        let paid = || !matches!(again, Again::Sent) || self.upstream.budget.spend(now);
         if !ready || !in_time || !paid() {
             return false;
         }
@@ -149,28 +154,19 @@ impl<'u> Errand<'u> {
                 };
             // A connection that has rested may be closed by the other end while the request is on its
             // way: that says nothing of the endpoint.
-            let answered = place.connection.seen.answered.load(Relaxed);
-            let stale = reused
-                && !answered
-                && match broken {
-                    Broken::Unsent(request) => {
-                        self.take_back(*request);
-                        true
-                    }
-                    Broken::Closed(_) if self.repeatable && self.parcel.is_whole() => {
-                        self.head.is_some()
-                    }
-                    broken => return Err(self.judge(broken, &mut flight)),
-                };
-            if !stale {
-                return Err(self.failure(&mut flight, CLOSED, Again::Sent));
+            let stale = reused && !place.connection.seen.answered.load(Relaxed);
+            let again = self.repeatable && self.head.is_some() && self.parcel.is_whole();
+            match broken {
+                Broken::Unsent(request) if stale => self.take_back(*request),
+                Broken::Closed(_) if stale && again => {}
+                broken => return Err(self.judge(broken, &mut flight)),
             }
             place = self.connect(place.end(), &mut flight).await?;
         }
     }
 
     /// A connection to send it on.
-    async fn place(&self, flight: &mut Flight) -> Result<Place, Failure> {
+    async fn place(&mut self, flight: &mut Flight) -> Result<Place, Failure> {
         let Some(endpoint) = flight.endpoint() else { return Err(self.lost()) };
         let seat = match endpoint.pool.seat() {
             Some(seat) => seat,
@@ -185,7 +181,7 @@ impl<'u> Errand<'u> {
         }
     }
 
-    async fn connect(&self, seat: Seat, flight: &mut Flight) -> Result<Place, Failure> {
+    async fn connect(&mut self, seat: Seat, flight: &mut Flight) -> Result<Place, Failure> {
         let latest = Instant::now() + self.upstream.config.timeouts.connect;
         let end = self.passing.deadline.map_or(latest, |end| end.min(latest));
         match tokio::time::timeout_at(end, seat.connect()).await {
@@ -239,12 +235,9 @@ impl<'u> Errand<'u> {
             return Err(self.failure(&mut flight, what, Again::Sent));
         }
         flight.answered(head.status, is_well(head.status, &head.headers));
-        if retry::is_worth_another(head.status) && more && self.has_another(flight.at) {
-            let again = Again::Sent;
-            return Err(Failure {
-                error: self.upstream.failed("it answers that it cannot"),
-                again,
-            });
+        if more && retry::is_worth_another(head.status) && self.has_another(flight.at) {
+            let error = self.upstream.failed("it answers that it cannot");
+            return Err(Failure { error, again: Again::Elsewhere });
         }
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
@@ -255,19 +248,23 @@ impl<'u> Errand<'u> {
         }
     }
 
-    /// Whether another endpoint may be asked in place of this one, which has answered.
+    /// Whether another endpoint may be asked in place of this one, which has answered; pays for it.
     fn has_another(&self, at: usize) -> bool {
         let (endpoints, now) = (&self.upstream.endpoints, Instant::now());
         let fits = |other: &usize| *other != at && !self.tried.contains(other);
         let mut others = (0..endpoints.all.len()).filter(fits);
         let ready = self.repeatable && self.head.is_some() && self.parcel.is_whole();
-        ready && others.any(|other| endpoints.health.usable(other, Need::Repeatable, now))
+        let found = others.any(|other| endpoints.health.usable(other, Need::Repeatable, now));
+        ready && found && self.upstream.budget.spend(now)
     }
 
     /// Whose fault it is that there is no answer.
-    fn judge(&self, broken: Broken, flight: &mut Flight) -> Failure {
+    fn judge(&mut self, broken: Broken, flight: &mut Flight) -> Failure {
         match broken {
-            Broken::Unsent(_) => self.failure(flight, CLOSED, Again::Unsent),
+            Broken::Unsent(request) => {
+                self.take_back(*request);
+                self.failure(flight, CLOSED, Again::Unsent)
+            }
             Broken::Closed(error) => self.failure(flight, CLOSED, Again::Sent).because(&error),
             Broken::Garbage(error) => {
                 self.failure(flight, "what it says is no HTTP", Again::Sent).because(&error)
