@@ -41,6 +41,7 @@ mod secrets;
 mod sessions;
 mod settings;
 mod setup;
+mod shape;
 mod signed_in;
 mod streams;
 mod subscriptions;
