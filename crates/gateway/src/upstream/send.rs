@@ -85,7 +85,7 @@ impl<'u> Errand<'u> {
     /// Runs it: to one endpoint, and when that fails and it may be, to others.
     pub(crate) async fn run(mut self) -> Result<Response, Error> {
         self.upstream.budget.earn();
-        let need = if self.repeatable { Need::Repeatable } else { Need::Once };
+        let need = self.need();
         let mut left = self.upstream.config.retries.tries;
         loop {
             let endpoints = &self.upstream.endpoints;
@@ -113,11 +113,15 @@ impl<'u> Errand<'u> {
         }
     }
 
+    fn need(&self) -> Need {
+        if self.repeatable { Need::Repeatable } else { Need::Once }
+    }
+
     /// Whether there may be another try; waits until it is time for it. Alone, for a body is not shared
     /// between threads.
     async fn may_again(&mut self, again: &Again) -> bool {
         let now = Instant::now();
-        let alone = self.tried.len() >= self.upstream.endpoints.all.len();
+        let alone = !self.upstream.endpoints.has_other(self.need(), &self.tried);
         let ready = self.head.is_some() && self.parcel.is_whole();
         let pause = match again {
             Again::No => return false,
@@ -242,7 +246,9 @@ impl<'u> Errand<'u> {
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
         }
-        match self.client.take().and_then(|client| tunnel::join(client, place, flight)) {
+        let until = self.upstream.hang_up.clone();
+        let join = |client| tunnel::join(client, (place, flight), until);
+        match self.client.take().and_then(join) {
             Some(()) => Ok(Response::from_parts(head, Body::empty())),
             None => Err(self.lost()),
         }
@@ -250,12 +256,11 @@ impl<'u> Errand<'u> {
 
     /// Whether another endpoint may be asked in place of this one, which has answered; pays for it.
     fn has_another(&self, at: usize) -> bool {
-        let (endpoints, now) = (&self.upstream.endpoints, Instant::now());
-        let fits = |other: &usize| *other != at && !self.tried.contains(other);
-        let mut others = (0..endpoints.all.len()).filter(fits);
         let ready = self.repeatable && self.head.is_some() && self.parcel.is_whole();
-        let found = others.any(|other| endpoints.health.usable(other, Need::Repeatable, now));
-        ready && found && self.upstream.budget.spend(now)
+        let mut tried = self.tried.clone();
+        tried.push(at);
+        let found = self.upstream.endpoints.has_other(self.need(), &tried);
+        ready && found && self.upstream.budget.spend(Instant::now())
     }
 
     /// Whose fault it is that there is no answer.

@@ -65,6 +65,35 @@ async fn the_endpoint_has_the_last_word() {
 }
 
 #[tokio::test]
+async fn a_process_that_stops_hangs_up() {
+    let (ended, mut end) = tokio::sync::mpsc::channel(1);
+    let backend = Backend::start(move |mut peer| {
+        let ended = ended.clone();
+        async move {
+            peer.head().await.unwrap();
+            peer.say(GRANTS).await;
+            peer.exactly(4).await;
+            peer.say("pong").await;
+            assert!(peer.closed().await);
+            ended.send(()).await.unwrap();
+        }
+    })
+    .await;
+    let upstream = upstream(draft(&[backend.address]));
+    let mut client = client(front(upstream.clone()).await).await;
+    client.say(ASKS).await;
+    client.head().await.unwrap();
+    client.say("ping").await;
+    assert_eq!(client.exactly(4).await, b"pong");
+    assert_eq!(upstream.state().endpoints[0].in_flight, 1);
+    assert_eq!(upstream.state().endpoints[0].connections, (1, 0));
+    upstream.hang_up();
+    assert!(client.closed().await);
+    end.recv().await.unwrap();
+    assert_eq!(upstream.state().endpoints[0].connections, (0, 0));
+}
+
+#[tokio::test]
 async fn a_refusal_is_an_answer() {
     let refuses = "HTTP/1.1 403 Forbidden\r\ncontent-length: 2\r\n\r\nno";
     let (_backend, mut client) = both(refuses, |_| Box::pin(async {})).await;
