@@ -43,6 +43,7 @@ mod settings;
 mod setup;
 mod shape;
 mod signed_in;
+mod smuggling;
 mod streams;
 mod subscriptions;
 mod support;
