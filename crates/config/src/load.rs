@@ -21,8 +21,7 @@ const NAMED: [(&str, &str); 4] = [
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 4] =
-    ["auth.master_key", "server.api_key", "database.url", "internal.secret"];
+const SECRETS: [&str; 4] = ["auth.master_key", "server.api_key", "database.url", "internal.secret"];
 const PREFIX: &str = "FOREBAY_";
 /// Variables of the prefix that are no settings: what the commands of the client take.
 const OTHERS: [&str; 2] = ["FOREBAY_KEY", "FOREBAY_URL"];

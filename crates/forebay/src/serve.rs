@@ -120,10 +120,7 @@ async fn serve(
     tokio::time::sleep(drain).await;
     ground.stopping.cancel();
     // A panic of the accept loop was logged where it happened.
-    let _ = serving.await;
-    if let Some(store) = &wired.store {
-        store.sockets_closed().await;
-    }
+    let _ = tokio::join!(serving, wired.hang_up());
     tasks.iter().for_each(JoinHandle::abort);
     if let Some(db) = &ground.db {
         db.writer().close();

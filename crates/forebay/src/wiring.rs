@@ -201,6 +201,16 @@ impl Wired {
         Ok(())
     }
 
+    /// Waits for a while until every WebSocket has ended, when the process stops.
+    pub(crate) async fn hang_up(&self) {
+        for service in &self.elsewhere {
+            service.hang_up().await;
+        }
+        if let Some(store) = &self.store {
+            store.sockets_closed().await;
+        }
+    }
+
     /// Runs the background loops of all of them, each in a task of its own, until they are aborted.
     pub(crate) fn run(&self) -> Vec<JoinHandle<()>> {
         let mut tasks = Vec::new();

@@ -17,9 +17,9 @@ use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
+use crate::Gateway;
 use crate::health::reads;
 use crate::passage::Passage;
-use crate::Gateway;
 
 /// Where a gateway asks whether to send more: it is answered to everybody, and says nothing else.
 pub(crate) const READY: &str = "/internal/v1/ready";

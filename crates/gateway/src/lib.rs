@@ -95,8 +95,15 @@ impl Gateway {
         let proxies = client::Proxies::default();
         let max_header_bytes = config.max_header_bytes + forebay_http::internal::MAX_BYTES;
         let max_headers = config.max_headers + inside::MORE_HEADERS;
-        let config =
-            GatewayConfig { limits, cors, headers, proxies, max_header_bytes, max_headers, ..config };
+        let config = GatewayConfig {
+            limits,
+            cors,
+            headers,
+            proxies,
+            max_header_bytes,
+            max_headers,
+            ..config
+        };
         Gateway::with(config, routes, Entrance::Inside(inside), status)
     }
 

@@ -114,6 +114,12 @@ impl Service {
         self.upstream.run(self.stopping.clone()).await;
     }
 
+    /// Ends WebSockets, each with its reason; waits for a while until they have ended.
+    pub async fn hang_up(&self) {
+        self.upstream.hang_up();
+        self.upstream.hung_up().await;
+    }
+
     /// Its name, and whether one of its processes can be asked.
     pub fn check(&self) -> (&'static str, Result<(), String>) {
         let up = |standing| !matches!(standing, Standing::Down | Standing::Ejected);
@@ -173,7 +179,10 @@ async fn pass(State(service): State<Arc<Service>>, request: Request) -> Response
     // What a request brings is counted when the answer comes: whoever sends records and leaves has
     // sent them all the same.
     let counted = request.method() == Method::POST
-        && request.extensions().get::<Arc<Passage>>().is_some_and(|passage| passage.ticket.is_some());
+        && request
+            .extensions()
+            .get::<Arc<Passage>>()
+            .is_some_and(|passage| passage.ticket.is_some());
     let handed = if counted {
         let task = tokio::spawn(async move { service.hand_on(request).await });
         task.await.unwrap_or_else(|error| Err(Error::internal(error)))

@@ -39,6 +39,10 @@ pub fn beyond(limit: &str, wait: u64) -> Error {
 pub struct Allowance {
     /// The limit's name.
     pub policy: String,
+    /// The stream whose records count, where it is not all of them.
+    pub stream: Option<String>,
+    /// Whether a stream counts as one, however many records it gets.
+    pub each: bool,
     /// In which time one record is there again.
     pub every: u64,
     /// How many at once.
@@ -56,14 +60,27 @@ impl Allowance {
         self.taken.saturating_add(asked).checked_sub(room).filter(|wait| *wait > 0)
     }
 
+    /// What a request takes of it that brings so many to each stream.
+    fn cost(&self, sums: &BTreeMap<&str, u64>) -> u64 {
+        match &self.stream {
+            None => sums.values().sum(),
+            Some(stream) => match sums.get(stream.as_str()) {
+                Some(_) if self.each => 1,
+                count => count.copied().unwrap_or(0),
+            },
+        }
+    }
+
     pub(crate) fn write(&self) -> Value {
-        json!([self.policy, self.every, self.burst, self.taken])
+        json!([self.policy, self.every, self.burst, self.taken, self.stream, self.each])
     }
 
     pub(crate) fn read(written: &Value) -> Option<Allowance> {
         let number = |at: usize| written.get(at)?.as_u64();
         Some(Allowance {
             policy: written.get(0)?.as_str()?.to_owned(),
+            stream: written.get(4)?.as_str().map(str::to_owned),
+            each: written.get(5)?.as_bool()?,
             every: number(1)?,
             burst: number(2)?,
             taken: number(3)?,
@@ -98,20 +115,20 @@ impl Meter for Tally {
         if !told.records.is_empty() {
             return Ok(());
         }
-        let all = streams.iter().map(|(_, count)| count).sum();
+        let mut sums = BTreeMap::new();
+        for (name, count) in streams {
+            *sums.entry(*name).or_insert(0) += count;
+        }
         for limit in &self.left {
-            if let Some(wait) = limit.wait(all) {
+            let cost = limit.cost(&sums);
+            if let Some(wait) = limit.wait(cost).filter(|_| cost > 0) {
                 told.refused = Some(limit.policy.clone());
                 return Err(beyond(&limit.policy, wait));
             }
         }
         if !self.by_stream {
-            told.records.push((String::new(), all));
+            told.records.push((String::new(), sums.values().sum()));
             return Ok(());
-        }
-        let mut sums = BTreeMap::new();
-        for (name, count) in streams {
-            *sums.entry(*name).or_insert(0) += count;
         }
         told.records = sums.into_iter().map(|(name, sum)| (name.to_owned(), sum)).collect();
         Ok(())
@@ -123,7 +140,7 @@ mod tests {
     use super::*;
 
     fn limit(taken: u64) -> Allowance {
-        Allowance { policy: "p".into(), every: 10, burst: 5, taken }
+        Allowance { policy: "p".into(), stream: None, each: false, every: 10, burst: 5, taken }
     }
 
     #[test]
@@ -144,6 +161,12 @@ mod tests {
         let told = tally.take();
         assert_eq!(told.records, [("a".to_owned(), 3), ("b".to_owned(), 1)]);
         assert_eq!(tally.take(), Told::default());
+        let of = |each| Allowance { stream: Some("b".into()), each, ..limit(40) };
+        for (limit, good) in [(of(false), false), (of(true), true)] {
+            assert!(Tally::new(vec![limit.clone()], true).records(&[("a", 9)]).is_ok());
+            let told = Tally::new(vec![limit], true).records(&[("a", 9), ("b", 2)]);
+            assert_eq!(told.is_ok(), good);
+        }
         let sum = Tally::new(Vec::new(), false);
         sum.records(&[("a", 1), ("b", 1)]).unwrap();
         assert_eq!(sum.take().records, [(String::new(), 2)]);

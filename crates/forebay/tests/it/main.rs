@@ -4,6 +4,7 @@
 mod access;
 mod again;
 mod aggregate;
+mod apart;
 mod audit;
 mod bad_input;
 mod commands;
@@ -17,6 +18,7 @@ mod files;
 mod filters;
 mod follow;
 mod framing;
+mod identities;
 mod ingest;
 mod injections;
 mod input;

@@ -31,7 +31,8 @@ pub(crate) struct Started {
     pub(crate) child: Child,
     pub(crate) services: Vec<Child>,
     pub(crate) address: String,
-    pub(crate) admin: String,
+    /// For operators; the first is that of the process that clients talk to.
+    pub(crate) admins: Vec<String>,
 }
 
 /// A process that has been started, and is not ready yet.
@@ -55,7 +56,7 @@ impl Ground<'_> {
         if shape == Shape::Whole {
             let Running { child, address, admin } =
                 self.launch("", self.data.to_owned(), environment).ready();
-            return Started { child, services: Vec::new(), address, admin };
+            return Started { child, services: Vec::new(), address, admins: vec![admin] };
         }
         let services = |name: &str, known: &[(&str, &str)]| {
             // The folder of the server is that of `auth`: it has what people are shown.
@@ -80,8 +81,10 @@ impl Ground<'_> {
         let alone = Ground { database: None, ..*self };
         let gateway = alone.launch("gateway", self.data.join("gateway"), &all).ready();
         let Running { child, address, admin } = gateway;
+        let mut admins = vec![admin];
+        admins.extend([&auth, &process, &store].map(|one| one.admin.clone()));
         let services = [auth, process, store].map(|one| one.child).into();
-        Started { child, services, address, admin }
+        Started { child, services, address, admins }
     }
 
     /// Starts a process with some parts of Forebay, or all of them.
@@ -116,7 +119,7 @@ impl Launched {
     /// Waits until it is ready.
     pub(crate) fn ready(self) -> Running {
         let Launched { mut child, mut lines, data, log } = self;
-        let ready = lines.by_ref().map(Result::unwrap).any(|line| {
+        let ready = lines.by_ref().map(Result::unwrap).any(|line: String| {
             let ready = line.contains("\"message\":\"ready\"");
             log.add(line);
             ready

@@ -60,6 +60,8 @@ pub(crate) struct Server {
     pub(crate) database: Option<String>,
     pub(crate) address: String,
     pub(crate) admin: String,
+    /// The addresses for operators of all processes.
+    pub(crate) admins: Vec<String>,
     pub(crate) log: Log,
     client: reqwest::Client,
 }
@@ -166,9 +168,10 @@ impl Server {
     ) -> Server {
         let log = Log::default();
         let place = Ground { data: data.path(), database: database.as_deref(), log: &log };
-        let Started { child, services, address, admin } = place.start(shape, environment);
+        let Started { child, services, address, admins } = place.start(shape, environment);
+        let admin = admins[0].clone();
         let client = client();
-        Server { child, services, shape, data, database, address, admin, log, client }
+        Server { child, services, shape, data, database, address, admin, admins, log, client }
     }
 
     fn start_again(&mut self, environment: &[(&str, &str)]) {
@@ -177,7 +180,9 @@ impl Server {
         let started = place.start(self.shape, environment);
         self.child = started.child;
         self.services = started.services;
-        (self.address, self.admin) = (started.address, started.admin);
+        self.address = started.address;
+        self.admin.clone_from(&started.admins[0]);
+        self.admins = started.admins;
     }
 
     /// Starts another process on the same database.

@@ -5,6 +5,7 @@
 mod concurrency;
 mod gcra;
 mod policy;
+mod recent;
 mod table;
 mod ticket;
 
@@ -16,12 +17,15 @@ pub use policy::{Draft, Policy};
 pub(crate) use ticket::{Ticket, counts};
 
 use concurrency::Running;
+use recent::Recent;
 use table::Table;
 
 /// The policies with what is counted for them.
 pub(crate) struct Limits {
     policies: Vec<Counted>,
     table: Table,
+    /// Streams that were counted of late.
+    recent: Recent,
     running: Arc<Running>,
     begun: Instant,
 }
@@ -48,6 +52,7 @@ impl Limits {
         Limits {
             policies: policies.iter().map(counted).collect(),
             table: Table::new(most),
+            recent: Recent::default(),
             running: Arc::default(),
             begun: Instant::now(),
         }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use forebay_http::meter::{Meter, beyond};
-use forebay_model::principal::Principal;
 use forebay_model::Error;
+use forebay_model::principal::Principal;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
 mod elsewhere;

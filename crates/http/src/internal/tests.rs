@@ -31,7 +31,14 @@ fn somebody() -> Principal {
 }
 
 fn said() -> Said {
-    let left = Allowance { policy: "ingest".into(), every: 1_000, burst: 5, taken: 2_000 };
+    let left = Allowance {
+        policy: "ingest".into(),
+        stream: Some("orders".into()),
+        each: true,
+        every: 1_000,
+        burst: 5,
+        taken: 2_000,
+    };
     Said {
         who: Some(Arc::new(somebody())),
         peer: Peer("2001:db8::1".parse().unwrap(), Way::Relayed),

@@ -25,21 +25,28 @@ impl Ticket {
         let (mut left, mut by_stream) = (Vec::new(), false);
         for counted in &self.limits.policies {
             let policy = &counted.policy;
-            let Some((quota, _)) = later(counted, asked) else { continue };
-            let mut keys = policy.keys(&self.limits.table, asked, asked.stream());
-            if policy.by_stream() {
-                by_stream = true;
-                if asked.stream().is_none() {
-                    // Which streams it is about is known when it is read.
-                    keys = vec![self.owing(counted, asked)];
-                }
-            }
-            left.extend(keys.iter().map(|key| Allowance {
+            let Some((quota, each)) = later(counted, asked) else { continue };
+            by_stream |= policy.by_stream();
+            let allowance = |key: Key, stream: Option<String>| Allowance {
                 policy: policy.name.clone(),
+                stream,
+                each,
                 every: quota.every(),
                 burst: quota.burst(),
-                taken: self.limits.table.until(*key).saturating_sub(now),
-            }));
+                taken: self.limits.table.until(key).saturating_sub(now),
+            };
+            if !policy.by_stream() || asked.stream().is_some() {
+                let keys = policy.keys(&self.limits.table, asked, asked.stream());
+                left.extend(keys.into_iter().map(|key| allowance(key, None)));
+                continue;
+            }
+            // Which streams it is about is known when it is read: what is left of those of late.
+            left.push(allowance(self.owing(counted, asked), None));
+            for stream in self.limits.recent.all() {
+                let keys = policy.keys(&self.limits.table, asked, Some(&stream));
+                let all = keys.into_iter().map(|key| allowance(key, Some(stream.clone())));
+                left.extend(all.filter(|allowance| allowance.taken > 0));
+            }
         }
         (left, by_stream)
     }
@@ -66,7 +73,12 @@ impl Ticket {
                     let until = self.limits.table.charge(key, quota, cost, now);
                     taken.tell(at, quota, until, now);
                     counted.allowed.increment(1);
-                    if policy.by_stream() && asked.stream().is_none() {
+                    if !policy.by_stream() {
+                        continue;
+                    }
+                    let named = named.or_else(|| asked.stream());
+                    if named.is_none_or(|stream| !self.limits.recent.note(stream)) {
+                        // Too many to tell apart: the caller's next batch waits for the one that owes.
                         self.limits.table.owe(self.owing(counted, asked), until, now);
                     }
                 }
@@ -74,7 +86,7 @@ impl Ticket {
         }
     }
 
-    /// What stands for the stream that owes most of those that a caller's batches have brought.
+    /// What stands for those of a caller's streams that nobody tells apart, by the one that owes most.
     fn owing(&self, counted: &Counted, asked: Asked<'_>) -> Key {
         let who = asked.who.map(|who| who.id.as_str());
         self.limits.table.key(("batch", &counted.policy.name, who, asked.client))
