@@ -100,7 +100,7 @@ async fn serve(
         tasks.push(tokio::spawn(demo::measure(wired.routes.clone(), interval)));
     }
     let serving = doors.serve(&ground, &wired, gateway, metrics)?;
-    announce(&data_dir, &addresses).map_err(|e| other(&e))?;
+    announce(&data_dir, &addresses, &place).map_err(|e| other(&e))?;
     let token = wired.auth.as_ref().and_then(|opened| opened.setup.as_deref());
     let link = match &wired.auth {
         Some(opened) => {
@@ -337,11 +337,12 @@ pub(crate) fn other(error: &dyn std::fmt::Display) -> Failure {
 }
 
 /// Writes `run.json`: whole or not at all.
-fn announce(data_dir: &Path, addresses: &Addresses) -> std::io::Result<()> {
+fn announce(data_dir: &Path, addresses: &Addresses, place: &str) -> std::io::Result<()> {
     let mut content = serde_json::json!({
         "pid": std::process::id(),
         "listen": addresses.listen.to_string(),
         "admin": addresses.admin.to_string(),
+        "place": place,
     });
     if let Some(services) = addresses.services {
         content["services"] = services.to_string().into();
