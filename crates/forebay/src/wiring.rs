@@ -223,7 +223,8 @@ impl Wired {
         if let Some(remote) = self.remote.clone() {
             tasks.push(tokio::spawn(async move { remote.listen_on().await }));
         }
-        for service in self.elsewhere.iter().cloned() {
+        for service in &self.elsewhere {
+            let service = service.clone();
             tasks.push(tokio::spawn(async move { service.watch().await }));
         }
         tasks

@@ -4,11 +4,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
+use forebay_contract::Identity;
 use forebay_http::Who;
-use forebay_http::internal::{Asked, INTERNAL, Keys, Said, Told};
+use forebay_http::internal::{Asked, INTERNAL, Keys, MAX_BYTES, Said, Told};
 use forebay_http::meter::{Metered, Tally};
 use forebay_http::origin::RequestId;
 use forebay_model::time::SharedClock;
@@ -17,9 +19,19 @@ use http::header::CONNECTION;
 use http::{HeaderValue, StatusCode};
 use tower::ServiceExt as _;
 
-use crate::Gateway;
+use crate::client::Proxies;
+use crate::config::GatewayConfig;
 use crate::health::reads;
 use crate::passage::Passage;
+use crate::{Gateway, Status};
+
+/// Whose word is taken on who asks.
+pub(crate) enum Entrance {
+    /// Callers show a credential.
+    Open(Arc<dyn Identity>),
+    /// The gateway in another process says it.
+    Inside(Inside),
+}
 
 /// Where a gateway asks whether to send more: it is answered to everybody, and says nothing else.
 pub(crate) const READY: &str = "/internal/v1/ready";
@@ -47,6 +59,31 @@ impl Inside {
 }
 
 impl Gateway {
+    /// Puts the services' routes behind a door that opens to the gateway of another process alone.
+    pub fn inside(
+        config: GatewayConfig,
+        routes: Router,
+        inside: Inside,
+        status: Arc<dyn Status>,
+    ) -> Gateway {
+        // What the gateway does once for each request is not done twice.
+        let none = (Vec::new(), Vec::new(), Vec::new());
+        let (limits, cors, headers) = none;
+        let proxies = Proxies::default();
+        let max_header_bytes = config.max_header_bytes.saturating_add(MAX_BYTES);
+        let max_headers = config.max_headers.saturating_add(MORE_HEADERS);
+        let config = GatewayConfig {
+            limits,
+            cors,
+            headers,
+            proxies,
+            max_header_bytes,
+            max_headers,
+            ..config
+        };
+        Gateway::with(config, routes, Entrance::Inside(inside), status)
+    }
+
     /// The way in from another process.
     pub(crate) async fn serve_inside(
         &self,

@@ -32,6 +32,7 @@ use async_trait::async_trait;
 use axum::Router;
 use forebay_contract::Identity;
 
+use inside::Entrance;
 pub use inside::Inside;
 pub use listen::{Door, Listening};
 
@@ -63,14 +64,6 @@ struct Inner {
     in_flight: metrics::Gauge,
 }
 
-/// Whose word is taken on who asks.
-enum Entrance {
-    /// Callers show a credential.
-    Open(Arc<dyn Identity>),
-    /// The gateway in another process says it.
-    Inside(Inside),
-}
-
 impl Gateway {
     /// Puts the services' routes behind the door.
     pub fn new(
@@ -80,31 +73,6 @@ impl Gateway {
         status: Arc<dyn Status>,
     ) -> Gateway {
         Gateway::with(config, routes, Entrance::Open(identity), status)
-    }
-
-    /// Puts the services' routes behind a door that opens to the gateway of another process alone.
-    pub fn inside(
-        config: GatewayConfig,
-        routes: Router,
-        inside: Inside,
-        status: Arc<dyn Status>,
-    ) -> Gateway {
-        // What the gateway does once for each request is not done twice.
-        let none = (Vec::new(), Vec::new(), Vec::new());
-        let (limits, cors, headers) = none;
-        let proxies = client::Proxies::default();
-        let max_header_bytes = config.max_header_bytes + forebay_http::internal::MAX_BYTES;
-        let max_headers = config.max_headers + inside::MORE_HEADERS;
-        let config = GatewayConfig {
-            limits,
-            cors,
-            headers,
-            proxies,
-            max_header_bytes,
-            max_headers,
-            ..config
-        };
-        Gateway::with(config, routes, Entrance::Inside(inside), status)
     }
 
     fn with(
