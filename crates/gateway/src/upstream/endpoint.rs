@@ -174,9 +174,18 @@ impl Flight {
         self.endpoints.all.get(self.at)
     }
 
-    /// The request is on its way from now on: what it waited for before was ours.
-    pub(crate) fn sent(&mut self) {
+    /// It begins only now: what it waited for before was not the endpoint.
+    pub(crate) fn restart(&mut self) {
         self.begun = Instant::now();
+    }
+
+    /// When it began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// The request is on its way.
+    pub(crate) fn sent(&self) {
         if let Some(endpoint) = self.endpoint() {
             endpoint.totals.requests.fetch_add(1, Relaxed);
         }
@@ -226,7 +235,7 @@ impl Flight {
 
     /// The answer is as it should be.
     pub(crate) fn succeeded(&mut self) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.told, true) || self.endpoints.health.is_spotless(self.at) {
             return;
         }
         if self.endpoints.health.succeeded(self.at, Instant::now())

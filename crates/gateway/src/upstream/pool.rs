@@ -129,8 +129,7 @@ impl Pool {
 
 impl Seat {
     /// Takes the connection that was used last and is still there.
-    pub(crate) fn resting(self) -> Result<Place, Seat> {
-        let now = Instant::now();
+    pub(crate) fn resting(self, now: Instant) -> Result<Place, Seat> {
         loop {
             let Some(mut connection) = self.pool.resting().pop() else { return Err(self) };
             if connection.rests_since + self.pool.idle > now && connection.wakes() {

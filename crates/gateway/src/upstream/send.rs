@@ -174,12 +174,16 @@ impl<'u> Errand<'u> {
         let Some(endpoint) = flight.endpoint() else { return Err(self.lost()) };
         let seat = match endpoint.pool.seat() {
             Some(seat) => seat,
-            None => endpoint.pool.wait(self.passing.deadline).await.map_err(|error| {
-                self.upstream.endpoints.tally.refused();
-                Failure { error, again: Again::No }
-            })?,
+            None => {
+                let waited = endpoint.pool.wait(self.passing.deadline).await;
+                flight.restart();
+                waited.map_err(|error| {
+                    self.upstream.endpoints.tally.refused();
+                    Failure { error, again: Again::No }
+                })?
+            }
         };
-        match seat.resting() {
+        match seat.resting(flight.begun()) {
             Ok(place) => Ok(place),
             Err(seat) => self.connect(seat, flight).await,
         }
@@ -189,7 +193,10 @@ impl<'u> Errand<'u> {
         let latest = Instant::now() + self.upstream.config.timeouts.connect;
         let end = self.passing.deadline.map_or(latest, |end| end.min(latest));
         match tokio::time::timeout_at(end, seat.connect()).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => {
+                flight.restart();
+                Ok(place)
+            }
             Ok(Err(error)) => {
                 let mut failure = self.failure(flight, "it cannot be reached", Again::Unsent);
                 failure.error = failure.error.cause(format!("it cannot be reached: {error}"));
@@ -215,7 +222,7 @@ impl<'u> Errand<'u> {
         {
             request.headers_mut().insert(HOST, endpoint.target.host.clone());
         }
-        forward::time_left(request.headers_mut(), self.passing.deadline, Instant::now());
+        forward::time_left(request.headers_mut(), self.passing.deadline);
         request
     }
 
