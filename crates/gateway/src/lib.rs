@@ -7,6 +7,7 @@ pub mod client;
 pub mod config;
 pub mod cors;
 mod credential;
+mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 mod head;

@@ -77,7 +77,8 @@ impl Pattern {
             (None, Some(segment)) => !segment.is_empty(),
             (_, None) => false,
         });
-        fit && (self.open || given.next().is_none())
+        // What `/v1/*` leaves open is a segment, if an empty one: `/v1` is not below itself.
+        fit && self.open == given.next().is_some()
     }
 }
 

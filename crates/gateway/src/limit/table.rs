@@ -103,17 +103,19 @@ impl Table {
         if part.len() < self.most {
             return;
         }
-        part.retain(|_, until| *until > now);
-        if part.len() <= self.most / 2 {
-            return;
+        let mut times: Vec<u64> = part.values().copied().filter(|until| *until > now).collect();
+        let mut end = now;
+        if times.len() > self.most / 2 {
+            let middle = times.len() / 2;
+            let (_, median, _) = times.select_nth_unstable(middle);
+            end = *median;
+            let dropped = times.iter().filter(|until| **until <= end).count();
+            self.dropped.increment(dropped as u64);
         }
-        let mut times: Vec<u64> = part.values().copied().collect();
-        let middle = times.len() / 2;
-        let (_, median, _) = times.select_nth_unstable(middle);
-        let median = *median;
-        let before = part.len();
-        part.retain(|_, until| *until > median);
-        self.dropped.increment((before - part.len()) as u64);
+        // A map that only loses entries keeps their places, and grows for want of free ones.
+        let mut kept = Map::with_capacity_and_hasher(self.most, BuildHasherDefault::default());
+        kept.extend(part.iter().filter(|(_, until)| **until > end));
+        *part = kept;
     }
 
     /// How many keys there are, and the bytes that they take.
