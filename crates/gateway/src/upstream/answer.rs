@@ -24,6 +24,9 @@ impl Answer {
         let over = body.is_end_stream();
         if !over && place.connection.seen.uploading.load(Relaxed) {
             place.connection.detach();
+        } else if !over {
+            // It waits for a reader now, and the reader is who moves it on: it need not wake anybody.
+            place.connection.drive(&mut Context::from_waker(Waker::noop()));
         }
         let mut answer = Answer { body, held: Some((place, flight)) };
         if over {
