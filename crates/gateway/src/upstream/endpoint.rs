@@ -97,11 +97,13 @@ impl Endpoints {
         let Some(endpoint) = self.all.get(at) else { return };
         if let Some(standing) = self.health.checked(at, good, Instant::now()) {
             let (address, standing_now) = (&endpoint.target.address, standing.as_str());
+            let upstream = self.tally.upstream();
             self.tally.healthy(address, standing == Standing::Healthy);
             if standing == Standing::Down {
-                tracing::warn!(endpoint = address, "an endpoint fails its checks");
+                tracing::warn!(upstream, endpoint = address, "an endpoint fails its checks");
             } else {
                 tracing::info!(
+                    upstream,
                     endpoint = address,
                     standing = standing_now,
                     "an endpoint is up again"
@@ -229,7 +231,8 @@ impl Flight {
             let address = &endpoint.target.address;
             self.endpoints.tally.ejected(address);
             self.endpoints.tally.healthy(address, false);
-            tracing::warn!(endpoint = address, why, "an endpoint is left out for a time");
+            let upstream = self.endpoints.tally.upstream();
+            tracing::warn!(upstream, endpoint = address, why, "an endpoint is left out for a time");
         }
     }
 
@@ -243,7 +246,8 @@ impl Flight {
         {
             let address = &endpoint.target.address;
             self.endpoints.tally.healthy(address, true);
-            tracing::info!(endpoint = address, "an endpoint is back");
+            let upstream = self.endpoints.tally.upstream();
+            tracing::info!(upstream, endpoint = address, "an endpoint is back");
         }
     }
 }
