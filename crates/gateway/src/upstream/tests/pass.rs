@@ -15,6 +15,9 @@ async fn a_connection_is_used_again() {
         let response = upstream.send(get(&format!("/a?n={n}")), passing()).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["x-own"], "1");
+        // It has come with its head: others may have the connection already.
+        assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(5));
+        assert_eq!(upstream.state().endpoints[0].connections, (1, 1));
         assert_eq!(text(response).await, "hello");
         let response = upstream.send(post("/b", "body"), passing()).await.unwrap();
         assert_eq!(text(response).await, "hello");
