@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) uploading: AtomicBool,
     /// Whether the next piece of the body is waited for.
     pub(crate) starving: AtomicBool,
+    /// Whether the client broke the body off.
+    pub(crate) broken_off: AtomicBool,
     /// Whether the endpoint takes no more of the request.
     pub(crate) deaf: AtomicBool,
 }
@@ -31,6 +33,7 @@ impl Seen {
         self.answered.store(false, Relaxed);
         self.uploading.store(true, Relaxed);
         self.starving.store(false, Relaxed);
+        self.broken_off.store(false, Relaxed);
     }
 }
 
