@@ -38,6 +38,7 @@ pub use balance::key;
 pub use config::{Check, Draft, Ejection, PoolLimits, Retries, Timeouts, UpstreamConfig};
 pub use forward::{Passing, TIME_LEFT};
 pub use health::Standing;
+pub use send::Theirs;
 pub use state::{EndpointState, State};
 
 use endpoint::Endpoints;

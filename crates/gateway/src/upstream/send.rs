@@ -23,6 +23,11 @@ use super::outgoing::{Outgoing, Parcel};
 use super::pool::{Place, Seat};
 use super::{Upstream, retry, tunnel};
 
+/// Marks an answer that is an endpoint's, in its extensions: errors of ours become problem documents,
+/// and theirs stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Theirs;
+
 /// A request that is to be answered.
 pub(crate) struct Errand<'u> {
     upstream: &'u Upstream,
@@ -250,6 +255,7 @@ impl<'u> Errand<'u> {
             let error = self.upstream.failed("it answers that it cannot");
             return Err(Failure { error, again: Again::Elsewhere });
         }
+        head.extensions.insert(Theirs);
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
         }
