@@ -40,6 +40,24 @@ macro_rules! both {
 }
 pub(crate) use both;
 
+/// Runs tests on Forebay in one process and in several.
+macro_rules! shapes {
+    ($($name:ident)*) => {$(
+        mod $name {
+            #[tokio::test]
+            async fn whole() {
+                super::$name($crate::support::Engine::Sqlite).await;
+            }
+
+            #[tokio::test]
+            async fn split() {
+                super::$name($crate::support::Engine::Split).await;
+            }
+        }
+    )*};
+}
+pub(crate) use shapes;
+
 macro_rules! on {
     ($scenario:ident, $($name:ident $engine:ident),*) => {$(
         #[tokio::test]
