@@ -116,5 +116,5 @@ async fn csv_vectors_come_back_as_their_json_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 2 * 12, "not the vectors that are known here");
+    assert_eq!(seen, 3 * 12, "not the vectors that are known here");
 }
