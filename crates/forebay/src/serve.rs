@@ -81,7 +81,7 @@ async fn serve(
             db: db.clone(),
             catalog: catalog.clone(),
             identity: identity.clone(),
-            signer: opened.signer.clone(),
+            sealer: opened.sealer.clone(),
             clock: clock.clone(),
             stopping: stopping.clone(),
         },
