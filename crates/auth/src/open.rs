@@ -212,7 +212,11 @@ async fn keep(
             let cursor_secret = setting::keep(conn, CURSOR_SECRET, cursor_secret).await?;
             setting::keep(conn, SETUP, nonce).await?;
             let admin_key = match admin_key {
-                Some(hash) => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                // Where a person is the administrator already, nobody needs a key to become one.
+                Some(hash) => match setting::find(conn, ADMIN_KEY).await? {
+                    None if account::has_administrator(conn).await? => None,
+                    _ => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                },
                 None => None,
             };
             Ok(Kept { fingerprint, cursor_secret, admin_key })
