@@ -10,10 +10,33 @@ pub(crate) struct Patterns(Vec<Pattern>);
 struct Pattern {
     /// None for any.
     method: Option<Method>,
-    /// Between the path's slashes; `None` is any one.
-    segments: Vec<Option<String>>,
-    /// Whether more may follow.
-    open: bool,
+    path: PathPattern,
+}
+
+/// A path: `/a/b`, `/a/{id}`, `/a/*`, or `/a` with all that is below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    /// Between the path's slashes.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) rest: Rest,
+}
+
+/// What stands between two slashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Is(String),
+    /// Any one that is not empty, by its name.
+    Named(String),
+}
+
+/// What may follow the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Nothing,
+    /// At least one segment, if an empty one: `/v1` is not below itself.
+    Below,
+    /// Nothing, or whatever is below.
+    Any,
 }
 
 impl Patterns {
@@ -50,19 +73,7 @@ impl Pattern {
         }
         let method = method.map(|method| Method::from_bytes(method.as_bytes()));
         let method = method.transpose().map_err(|_| wrong())?;
-        let path = path.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' ']));
-        let mut segments: Vec<&str> = path.ok_or_else(wrong)?.split('/').collect();
-        let open = segments.last() == Some(&"*");
-        if open {
-            segments.pop();
-        }
-        let read = |segment: &str| match segment.strip_prefix('{') {
-            Some(name) => name.strip_suffix('}').filter(|n| !n.is_empty()).map(|_| None),
-            None if segment.contains(['*', '}']) => None,
-            None => Some(Some(segment.to_owned())),
-        };
-        let segments = segments.into_iter().map(read).collect::<Option<_>>().ok_or_else(wrong)?;
-        Ok(Pattern { method, segments, open })
+        Ok(Pattern { method, path: PathPattern::read(path).ok_or_else(wrong)? })
     }
 
     /// Paths are compared as they are written, which is how they are routed.
@@ -71,14 +82,63 @@ impl Pattern {
         if !head && self.method.as_ref().is_some_and(|m| m != method) {
             return false;
         }
+        self.path.fits(path)
+    }
+}
+
+impl PathPattern {
+    /// Reads `/a/b`, `/a/{id}`, `/a/*`.
+    pub(crate) fn read(text: &str) -> Option<PathPattern> {
+        let path = text.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' ']))?;
+        let mut segments: Vec<&str> = path.split('/').collect();
+        let rest = if segments.last() == Some(&"*") { Rest::Below } else { Rest::Nothing };
+        if rest == Rest::Below {
+            segments.pop();
+        }
+        let read = |segment: &str| match segment.strip_prefix('{') {
+            Some(name) => {
+                let name = name.strip_suffix('}').filter(|name| !name.is_empty())?;
+                Some(Segment::Named(name.to_owned()))
+            }
+            None if segment.contains(['*', '}']) => None,
+            None => Some(Segment::Is(segment.to_owned())),
+        };
+        let segments = segments.into_iter().map(read).collect::<Option<_>>()?;
+        Some(PathPattern { segments, rest })
+    }
+
+    /// Reads `/a`, for itself and all that is below it; `/` is everything.
+    pub(crate) fn below(text: &str) -> Option<PathPattern> {
+        if text == "/" {
+            return Some(PathPattern { segments: Vec::new(), rest: Rest::Any });
+        }
+        let read = PathPattern::read(text).filter(|path| path.rest == Rest::Nothing)?;
+        let slash = read.segments.last() == Some(&Segment::Is(String::new()));
+        (!slash).then_some(PathPattern { rest: Rest::Any, ..read })
+    }
+
+    pub(crate) fn fits(&self, path: &str) -> bool {
         let mut given = path.strip_prefix('/').unwrap_or(path).split('/');
         let fit = self.segments.iter().all(|wanted| match (wanted, given.next()) {
-            (Some(wanted), Some(segment)) => wanted == segment,
-            (None, Some(segment)) => !segment.is_empty(),
+            (Segment::Is(wanted), Some(segment)) => wanted == segment,
+            (Segment::Named(_), Some(segment)) => !segment.is_empty(),
             (_, None) => false,
         });
-        // What `/v1/*` leaves open is a segment, if an empty one: `/v1` is not below itself.
-        fit && self.open == given.next().is_some()
+        fit && match self.rest {
+            Rest::Nothing => given.next().is_none(),
+            Rest::Below => given.next().is_some(),
+            Rest::Any => true,
+        }
+    }
+
+    /// What a path that fits has behind the segments: without the slash before it, `None` where it
+    /// ends with them.
+    pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let mut rest = path.strip_prefix('/');
+        for _ in &self.segments {
+            rest = rest?.split_once('/').map(|(_, rest)| rest);
+        }
+        rest
     }
 }
 
