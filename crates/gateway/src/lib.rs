@@ -19,9 +19,9 @@ mod passage;
 mod pattern;
 mod pipeline;
 mod request_id;
-
 pub mod shield;
 mod trace;
+pub mod upstream;
 
 use std::sync::Arc;
 
