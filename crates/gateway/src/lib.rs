@@ -19,6 +19,7 @@ mod passage;
 mod pattern;
 mod pipeline;
 mod request_id;
+pub mod routes;
 pub mod shield;
 mod trace;
 pub mod upstream;

@@ -85,7 +85,9 @@ fn changeable(member: &str, name: &str) -> Result<HeaderName, String> {
     let read = read.map_err(|_| format!("{member}: `{name}` is no header's name"))?;
     let hop = HOPS.contains(&read) || ["keep-alive", "proxy-connection"].contains(&read.as_str());
     if hop {
-        return Err(format!("{member}: `{name}` says how a message is sent, which no route changes"));
+        return Err(format!(
+            "{member}: `{name}` says how a message is sent, which no route changes"
+        ));
     }
     if is_identity(&read) {
         return Err(format!("{member}: `{name}` is Forebay's own, which no route changes"));
@@ -123,18 +125,29 @@ mod tests {
     #[test]
     fn what_says_who_or_how_is_not_changed() {
         for name in [
-            "Connection", "keep-alive", "Proxy-Connection", "TE", "trailer", "Transfer-Encoding",
-            "upgrade", "Host", "content-length", "Forebay-User", "x-forebay-view-as", "a b", "",
+            "Connection",
+            "keep-alive",
+            "Proxy-Connection",
+            "TE",
+            "trailer",
+            "Transfer-Encoding",
+            "upgrade",
+            "Host",
+            "content-length",
+            "Forebay-User",
+            "x-forebay-view-as",
+            "a b",
+            "",
         ] {
             let set = draft::Edits { set: pairs(&[(name, "x")]), ..draft::Edits::default() };
             assert!(Edits::new(&set).unwrap_err().starts_with("set"), "{name}");
             let add = draft::Edits { add: pairs(&[(name, "x")]), ..draft::Edits::default() };
             assert!(Edits::new(&add).unwrap_err().starts_with("add"), "{name}");
-            let remove =
-                draft::Edits { remove: vec![name.to_owned()], ..draft::Edits::default() };
+            let remove = draft::Edits { remove: vec![name.to_owned()], ..draft::Edits::default() };
             assert!(Edits::new(&remove).unwrap_err().starts_with("remove"), "{name}");
         }
-        let broken = draft::Edits { set: pairs(&[("x-a", "a\r\nb: c")]), ..draft::Edits::default() };
+        let broken =
+            draft::Edits { set: pairs(&[("x-a", "a\r\nb: c")]), ..draft::Edits::default() };
         assert!(Edits::new(&broken).unwrap_err().starts_with("set.x-a:"));
     }
 }

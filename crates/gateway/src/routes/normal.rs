@@ -80,9 +80,7 @@ pub(crate) fn read_laxly(text: &str) -> Option<String> {
 
 /// Whether a path is in its form already, which nearly all are.
 fn is_plain(path: &str) -> bool {
-    path.bytes().all(|c| c != b'%' && may_stand(c))
-        && !path.contains("//")
-        && !path.contains("/.")
+    path.bytes().all(|c| c != b'%' && may_stand(c)) && !path.contains("//") && !path.contains("/.")
 }
 
 /// RFC 3986, 2.3.

@@ -33,6 +33,9 @@ impl Template {
         let mut left = text;
         while let Some((before, from)) = left.split_once('{') {
             let (name, after) = from.split_once('}').ok_or("a `{` has no `}`")?;
+            if before.contains('}') {
+                return Err("a `}` has no `{`".to_owned());
+            }
             if !before.is_empty() {
                 pieces.push(Piece::Text(before.to_owned()));
             }
