@@ -121,3 +121,29 @@ async fn what_is_kept_is_for_its_owner_alone() {
     s.restart();
     assert_eq!(s.get("/v1/streams/orders").await.expect(200)["last_seq"], 1);
 }
+
+#[test]
+fn what_is_wrong_with_a_policy_is_named() {
+    for (section, text, told) in [
+        (
+            "LIMITS",
+            r#"[{"name": "a", "key": "ip", "rate": "5/h"}, {"name": "b", "key": "who", "rate": "1/s"}]"#,
+            "gateway.limits: [1].key: `who`",
+        ),
+        ("LIMITS", r#"[{"name": "a", "key": "ip", "rate": "often"}]"#, "[0].rate: `often`"),
+        (
+            "LIMITS",
+            r#"[{"name": "a", "key": "ip", "rate": "1/s"}, {"name": "a", "key": "ip", "rate": "2/s"}]"#,
+            "[1].name: another one has it",
+        ),
+        ("LIMITS", r#"[{"name": "a", "key": "ip", "rate": "1/s", "brust": 5}]"#, "brust"),
+        ("CORS", r#"[{"origins": ["*", "https://a.example"]}]"#, "gateway.cors: [0].origins: "),
+        ("HEADERS", r#"[{"set": {"Content-Length": "0"}}]"#, "gateway.headers: [0].set: "),
+        ("TRUSTED_PROXIES", "10.0.0.0/40", "gateway.trusted_proxies: "),
+        ("CLIENT_HEADER", "X-Real-IP", "gateway.client_header: "),
+    ] {
+        let (status, said) = start(&[(&format!("FOREBAY_GATEWAY__{section}"), text)], &[]);
+        assert_eq!(status, Some(2), "{text}: {said}");
+        assert!(said.contains(told), "{text}: {said}");
+    }
+}

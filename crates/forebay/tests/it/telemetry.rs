@@ -80,3 +80,51 @@ async fn metrics_say_who_and_what() {
         assert!(metrics.contains(&format!("# HELP {name} ")), "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_access_log_has_a_line_for_each_request_and_no_secret() {
+    let wanted = [("FOREBAY_LOGGING__ACCESS", "true")];
+    let s = Server::start_with(Engine::Sqlite, &wanted).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let body = json!({"n": 1}).to_string();
+    let told =
+        s.post_as("/v1/streams/orders/records?return=minimal", "application/json", body.clone());
+    let told = told.await;
+    let line_of = |told: &Answer| {
+        let id = told.headers["x-request-id"].to_str().unwrap().to_owned();
+        let own = move |line: &Value| line["target"] == "access" && line["request_id"] == *id;
+        s.log.until(&own).into_iter().find(|line| own(line)).unwrap()
+    };
+    let line = line_of(&told);
+    for (name, value) in [
+        ("method", json!("POST")),
+        ("path", json!("/v1/streams/orders/records")),
+        ("service", json!("process")),
+        ("route", json!("/v1/streams/{stream}/records")),
+        ("status", json!(200)),
+        ("client", json!("127.0.0.1")),
+        ("received_bytes", json!(body.len())),
+        ("sent_bytes", json!(told.text.len())),
+    ] {
+        assert_eq!(line[name], value, "{name}: {line}");
+    }
+    assert!(line["principal"].is_string() && line["duration_ms"].is_f64(), "{line}");
+    // Refusals too, with what is known by then; secrets are in queries and heads.
+    let told = answer(s.bare(Method::GET, "/v1/me?token=a-secret").bearer_auth("a-secret")).await;
+    let line = line_of(&told);
+    assert_eq!((&line["status"], &line["principal"]), (&json!(401), &Value::Null), "{line}");
+    assert!(!s.log.text().contains("a-secret"));
+    assert!(!s.log.text().contains(crate::support::KEY));
+    // A subscriber's line comes when it has gone.
+    let events = crate::events::Events::open(&s, "orders", "", None).await;
+    drop(events);
+    let (log, route) = (s.log.clone(), "/v1/streams/{stream}/subscribe");
+    let gone = tokio::task::spawn_blocking(move || log.until(|line| line["route"] == route));
+    let gone = gone.await.unwrap();
+    assert_eq!(gone.last().unwrap()["status"], 200);
+    // It is not there unless it is wanted.
+    let mut s = Server::start(Engine::Sqlite).await;
+    s.get("/v1/streams").await.expect(200);
+    s.stop();
+    assert!(!s.said().contains("\"target\":\"access\""));
+}

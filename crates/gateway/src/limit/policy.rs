@@ -11,6 +11,9 @@ use super::gcra::Quota;
 use super::table::{Key, Table};
 use crate::pattern::{Patterns, stream_of};
 
+/// Where records come in.
+const INGEST: &[&str] = &["POST /v1/streams/{stream}/records", "POST /v1/batch"];
+
 /// A limit as somebody has written it.
 #[derive(Debug, Clone, Default)]
 pub struct Draft {
@@ -112,7 +115,12 @@ impl Policy {
             return Err("name: 1 to 64 of a-z 0-9 - _".to_owned());
         }
         let by = draft.key.iter().map(|word| By::read(word)).collect::<Result<Vec<_>, _>>()?;
-        let routes = Patterns::new(&draft.routes).map_err(|what| format!("routes: {what}"))?;
+        let mut routes = draft.routes;
+        // Who reads brings no records, and is not held up by those who do.
+        if draft.cost.as_deref() == Some("records") && routes.is_empty() {
+            routes = INGEST.iter().map(|route| (*route).to_owned()).collect();
+        }
+        let routes = Patterns::new(&routes).map_err(|what| format!("routes: {what}"))?;
         if by.is_empty() {
             return Err("key: at least one of ip, principal, key, role, route, stream".to_owned());
         }
@@ -188,7 +196,7 @@ impl Policy {
                 return Vec::new();
             }
         }
-        let Some(roles) = roles else { return vec![table.key(&parts)] };
+        let Some(roles) = roles else { return vec![table.key(parts)] };
         let counted = |role: &&String| self.roles.is_empty() || self.roles.contains(role);
         let of_role = |role: &String| table.key(Parts { role: Some(role), ..parts });
         roles.iter().filter(counted).map(of_role).collect()
