@@ -8,33 +8,60 @@ use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 
+use super::endpoint::Flight;
 use super::pool::Place;
 
 /// A body that moves its connection on while it is read.
 pub(crate) struct Answer {
     body: Incoming,
     /// Until the body is over.
-    place: Option<Place>,
+    held: Option<(Place, Flight)>,
 }
 
 impl Answer {
     /// Goes on with an answer whose head has come.
-    pub(crate) fn new(body: Incoming, mut place: Place) -> Answer {
-        if place.connection.seen.uploading.load(Relaxed) {
+    pub(crate) fn new(body: Incoming, mut place: Place, flight: Flight) -> Answer {
+        let over = body.is_end_stream();
+        if !over && place.connection.seen.uploading.load(Relaxed) {
             place.connection.detach();
         }
-        let mut answer = Answer { body, place: Some(place) };
-        answer.settle();
+        let mut answer = Answer { body, held: Some((place, flight)) };
+        if over {
+            answer.finish();
+        }
         answer
     }
 
-    /// Gives the connection back when the body is over.
-    fn settle(&mut self) {
-        if self.body.is_end_stream()
-            && let Some(place) = self.place.take()
-        {
+    /// Gives the connection back: the body is over.
+    fn finish(&mut self) {
+        if let Some((place, mut flight)) = self.held.take() {
+            flight.succeeded();
             place.give_back();
         }
+    }
+
+    /// It is not whole: nobody else gets this connection.
+    fn break_off(&mut self) {
+        if let Some((_, mut flight)) = self.held.take() {
+            flight.failed("it broke its answer off");
+        }
+    }
+
+    /// The next piece.
+    fn poll_piece(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let driven = self.held.as_mut().filter(|(place, _)| place.connection.is_driven());
+        let Some((place, _)) = driven else { return Pin::new(&mut self.body).poll_frame(cx) };
+        // What the body waits for only ever comes of what is polled between: no need to be woken.
+        let mut still = Context::from_waker(Waker::noop());
+        let frame = Pin::new(&mut self.body).poll_frame(&mut still);
+        if frame.is_ready() {
+            return frame;
+        }
+        place.connection.drive(cx);
+        Pin::new(&mut self.body).poll_frame(&mut still)
     }
 }
 
@@ -46,30 +73,12 @@ impl HttpBody for Answer {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let this = &mut *self;
-        let driven = this.place.as_mut().is_some_and(|place| place.connection.is_driven());
-        if !driven {
-            return Pin::new(&mut this.body).poll_frame(cx);
-        }
-        // What the body waits for only ever comes of what is polled between: no need to be woken.
-        let mut still = Context::from_waker(Waker::noop());
-        let mut frame = Pin::new(&mut this.body).poll_frame(&mut still);
-        if frame.is_pending() {
-            if let Some(place) = &mut this.place {
-                place.connection.drive(cx);
-            }
-            frame = Pin::new(&mut this.body).poll_frame(&mut still);
-        }
+        let frame = self.poll_piece(cx);
         match &frame {
-            Poll::Ready(Some(Ok(_))) => this.settle(),
-            Poll::Ready(None) => {
-                if let Some(place) = this.place.take() {
-                    place.give_back();
-                }
-            }
-            // It is not whole: nobody else gets this connection.
-            Poll::Ready(Some(Err(_))) => this.place = None,
-            Poll::Pending => {}
+            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.finish(),
+            Poll::Ready(None) => self.finish(),
+            Poll::Ready(Some(Err(_))) => self.break_off(),
+            _ => {}
         }
         frame
     }

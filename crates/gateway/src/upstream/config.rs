@@ -5,12 +5,12 @@ use std::time::Duration;
 use http::HeaderValue;
 use http::uri::{Authority, Uri};
 
+use super::balance::{KINDS, Kind};
+
 /// Most endpoints of one upstream.
 const MAX_ENDPOINTS: usize = 256;
 /// Highest weight of an endpoint.
 const MAX_WEIGHT: u32 = 1000;
-/// The strategies, as `balance` names them.
-const STRATEGIES: [&str; 5] = ["p2c", "round_robin", "least_request", "weighted", "hash"];
 
 /// An upstream as somebody has written it; the defaults are those of the design.
 #[derive(Debug, Clone)]
@@ -168,7 +168,7 @@ impl Default for PoolLimits {
 pub struct UpstreamConfig {
     pub(crate) name: String,
     pub(crate) targets: Vec<Target>,
-    pub(crate) balance: &'static str,
+    pub(crate) balance: &'static Kind,
     pub(crate) own_host: bool,
     pub(crate) check: Option<Check>,
     pub(crate) ejection: Option<Ejection>,
@@ -205,9 +205,10 @@ impl UpstreamConfig {
         if let Some([twice, _]) = addresses.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(format!("endpoints: `{twice}` stands there twice"));
         }
-        let known = STRATEGIES.into_iter().find(|name| *name == draft.balance);
+        let known = KINDS.iter().find(|kind| kind.name == draft.balance);
         let balance = known.ok_or_else(|| {
-            format!("balance: `{}` is none of {}", draft.balance, STRATEGIES.join(", "))
+            let names: Vec<&str> = KINDS.iter().map(|kind| kind.name).collect();
+            format!("balance: `{}` is none of {}", draft.balance, names.join(", "))
         })?;
         let own_host = match draft.host.as_str() {
             "keep" => false,

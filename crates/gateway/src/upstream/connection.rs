@@ -16,6 +16,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Instant, Sleep};
 
 use super::outgoing::Outgoing;
+use super::pool::Open;
 use super::wire::{Seen, Watched};
 
 /// Longest head of an answer, and of its trailers.
@@ -40,6 +41,7 @@ pub(crate) struct Connection {
     pub(crate) rests_since: Instant,
     /// What is left when it speaks another protocol from now on.
     pub(crate) upgraded: Option<http1::Parts<Socket>>,
+    _open: Open,
 }
 
 /// Why there is no answer.
@@ -58,7 +60,7 @@ pub(crate) enum Broken {
 
 impl Connection {
     /// Speaks HTTP/1.1 on a socket.
-    pub(crate) async fn open(socket: TcpStream) -> hyper::Result<Box<Connection>> {
+    pub(crate) async fn open(socket: TcpStream, open: Open) -> hyper::Result<Box<Connection>> {
         let seen = Arc::new(Seen::default());
         let io = TokioIo::new(Watched::new(socket, seen.clone()));
         let mut builder = http1::Builder::new();
@@ -73,6 +75,7 @@ impl Connection {
             used: false,
             rests_since: now,
             upgraded: None,
+            _open: open,
         }))
     }
 

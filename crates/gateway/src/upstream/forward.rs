@@ -12,6 +12,7 @@ use http::header::{
 use http::request::Parts;
 use http::{Method, StatusCode, Uri, Version, response};
 use http_body::Body as HttpBody;
+use hyper::upgrade::OnUpgrade;
 use smallvec::SmallVec;
 use tokio::time::Instant;
 
@@ -107,18 +108,22 @@ fn is_websocket(headers: &HeaderMap) -> bool {
     named && protocols.next().is_none() && has_word(headers, &CONNECTION, "upgrade")
 }
 
-/// Makes a request's head fit for an endpoint; says whether it asks for WebSocket. `Host` is left as
-/// it is.
+/// Makes a request's head fit for an endpoint; gives the client's connection when it asks for
+/// WebSocket. `Host` is left as it is.
 pub(crate) fn request(
     parts: &mut Parts,
     body: &Body,
     passing: &Passing<'_>,
-) -> Result<bool, Error> {
+) -> Result<Option<OnUpgrade>, Error> {
     if parts.method == Method::CONNECT {
         return Err(Error::new(Code::MethodNotAllowed, "there are no tunnels through this door"));
     }
     let headers = &mut parts.headers;
+    let client = parts.extensions.remove::<OnUpgrade>();
+    // Nothing of what our services tell each other is sent; it would only be carried along.
+    parts.extensions.clear();
     let websocket = parts.method == Method::GET && body.is_end_stream() && is_websocket(headers);
+    let client = client.filter(|_| websocket);
     let trailers = has_word(headers, &TE, "trailers");
     strip(headers, is_ours);
     parts.version = Version::HTTP_11;
@@ -126,7 +131,7 @@ pub(crate) fn request(
         let target = parts.uri.path_and_query().cloned();
         parts.uri = target.map_or_else(|| Uri::from_static("/"), Uri::from);
     }
-    if websocket {
+    if client.is_some() {
         headers.insert(CONNECTION, HeaderValue::from_static("upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     } else if trailers {
@@ -136,7 +141,7 @@ pub(crate) fn request(
     frame(headers, body);
     via(headers)?;
     introduce(headers, passing);
-    Ok(websocket)
+    Ok(client)
 }
 
 /// Says how long the body is, once.

@@ -1,55 +1,61 @@
 //! Services of others, over HTTP/1.1: a request goes to one of the endpoints of an upstream, and the
 //! answer streams back.
+//!
+//! `send` is the way of one request; `endpoint` knows what each endpoint has to do and how it is;
+//! `balance` picks one; `pool` and `connection` bring it there; `forward` says what heads may say on
+//! the other side.
 
 mod answer;
+mod balance;
+mod check;
 mod config;
 mod connection;
+mod endpoint;
 mod forward;
+mod health;
+mod load;
 mod outgoing;
 mod pool;
+mod retry;
+mod send;
+mod state;
+mod tally;
 mod tunnel;
 mod wire;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use axum::body::Body;
 use axum::response::Response;
 use forebay_model::{Code, Error};
-use http::header::HOST;
-use http::request::Parts;
-use http::{Request, StatusCode};
-use hyper::upgrade::OnUpgrade;
+use http::Request;
+use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+pub use balance::key;
 pub use config::{Check, Draft, Ejection, PoolLimits, Retries, Timeouts, UpstreamConfig};
 pub use forward::{Passing, TIME_LEFT};
+pub use health::Standing;
+pub use state::{EndpointState, State};
 
-use answer::Answer;
-use connection::Broken;
-use outgoing::Outgoing;
-use pool::{Place, Pool};
+use endpoint::Endpoints;
+use retry::Budget;
+use send::Errand;
 
 /// An upstream at work.
 pub struct Upstream {
     config: UpstreamConfig,
-    endpoints: Vec<Endpoint>,
-    turn: AtomicUsize,
-}
-
-struct Endpoint {
-    pool: Arc<Pool>,
+    endpoints: Arc<Endpoints>,
+    budget: Budget,
 }
 
 impl Upstream {
     /// Begins; nothing is connected before the first request.
     pub fn new(config: UpstreamConfig) -> Arc<Upstream> {
-        let endpoint = |target: &config::Target| {
-            let (limits, idle) = (config.pool.clone(), config.timeouts.idle);
-            Endpoint { pool: Arc::new(Pool::new(target.address.clone(), limits, idle)) }
-        };
-        let endpoints = config.targets.iter().map(endpoint).collect();
-        Arc::new(Upstream { config, endpoints, turn: AtomicUsize::new(0) })
+        let endpoints = Arc::new(Endpoints::new(&config, RandomState::new().hash_one(0)));
+        let budget = Budget::new(config.retries.budget_percent, Instant::now());
+        Arc::new(Upstream { config, endpoints, budget })
     }
 
     /// Its name.
@@ -57,81 +63,40 @@ impl Upstream {
         &self.config.name
     }
 
-    /// Sends a request to an endpoint, and gives its answer when its head is there.
+    /// Sends a request to an endpoint, and gives its answer when its head is there; the body streams.
+    ///
+    /// Errors: `upstream_failed` when no endpoint is well, or none answers as it should; `timeout`
+    /// when it takes too long; `overloaded` when there is no connection for it; `bad_request` when
+    /// the client broke its body off.
     pub async fn send(
         &self,
         request: Request<Body>,
         passing: Passing<'_>,
     ) -> Result<Response, Error> {
-        let (mut parts, body) = request.into_parts();
-        let websocket = forward::request(&mut parts, &body, &passing)?;
-        let client = parts.extensions.remove::<OnUpgrade>().filter(|_| websocket);
-        // Nothing of what our services tell each other is sent; it would only be carried along.
-        parts.extensions.clear();
-        let method = parts.method.clone();
-        let at = self.turn.fetch_add(1, Relaxed) % self.endpoints.len();
-        let (response, place) = self.attempt(at, parts, body, passing).await?;
-        let (mut head, body) = response.into_parts();
-        forward::answer(&mut head, &method, client.is_some()).map_err(|what| self.failed(what))?;
-        if head.status == StatusCode::SWITCHING_PROTOCOLS {
-            let joined = client.and_then(|client| tunnel::join(client, place));
-            joined.ok_or_else(|| self.failed("it does not let go of its connection"))?;
-            return Ok(Response::from_parts(head, Body::empty()));
-        }
-        Ok(Response::from_parts(head, Body::new(Answer::new(body, place))))
+        Errand::new(self, request, passing)?.run().await
     }
 
-    /// Lets go of what has rested for too long, and asks the endpoints how they are, until
-    /// `stopping`.
+    /// Asks the endpoints how they are, and lets go of connections that have rested for too long,
+    /// until `stopping`.
     pub async fn run(&self, stopping: CancellationToken) {
-        let mut ticks = tokio::time::interval(self.config.timeouts.idle / 4);
-        while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
-            let now = tokio::time::Instant::now();
-            self.endpoints.iter().for_each(|endpoint| endpoint.pool.sweep(now));
-        }
+        let checks = async {
+            match &self.config.check {
+                Some(check) => check::run(&self.endpoints, check).await,
+                None => std::future::pending().await,
+            }
+        };
+        let sweeps = async {
+            let mut ticks = tokio::time::interval(self.config.timeouts.idle / 4);
+            ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+            loop {
+                let now = ticks.tick().await;
+                self.endpoints.all.iter().for_each(|endpoint| endpoint.pool.sweep(now));
+            }
+        };
+        stopping.run_until_cancelled(async { tokio::join!(checks, sweeps) }).await;
     }
 
-    async fn attempt(
-        &self,
-        at: usize,
-        mut parts: Parts,
-        body: Body,
-        passing: Passing<'_>,
-    ) -> Result<(http::Response<hyper::body::Incoming>, Place), Error> {
-        let pool = &self.endpoints[at].pool;
-        let seat = match pool.seat() {
-            Some(seat) => seat,
-            None => pool.wait(passing.deadline).await?,
-        };
-        let mut place = match seat.resting() {
-            Ok(place) => place,
-            Err(seat) => tokio::time::timeout(self.config.timeouts.connect, seat.connect())
-                .await
-                .map_err(|_| self.failed("it does not take connections"))?
-                .map_err(|error| self.failed("it cannot be reached").cause(error))?,
-        };
-        let target = &self.config.targets[at];
-        if self.config.own_host || !parts.headers.contains_key(HOST) {
-            parts.headers.insert(HOST, target.host.clone());
-        }
-        forward::time_left(&mut parts.headers, passing.deadline, tokio::time::Instant::now());
-        let outgoing = Outgoing::new(body, place.connection.seen.clone());
-        let request = Request::from_parts(parts, outgoing);
-        let patience = self.config.timeouts.header;
-        match place.connection.exchange(request, patience, passing.deadline).await {
-            Ok(response) => Ok((response, place)),
-            Err(Broken::Late) => Err(Error::new(Code::Timeout, "the upstream took too long")),
-            Err(Broken::Client(error)) => {
-                Err(Error::new(Code::BadRequest, "the body broke off").cause(error))
-            }
-            Err(Broken::Unsent(_)) => Err(self.failed("it has closed the connection")),
-            Err(Broken::Closed(error)) => {
-                Err(self.failed("it has closed the connection").cause(error))
-            }
-            Err(Broken::Garbage(error)) => Err(self.failed("what it says is no HTTP").cause(error)),
-        }
-    }
-
+    /// An answer that there is not; the cause is for the log.
     fn failed(&self, what: &str) -> Error {
         let detail = format!("the upstream `{}` did not answer as it should", self.config.name);
         Error::new(Code::UpstreamFailed, detail).cause(what)

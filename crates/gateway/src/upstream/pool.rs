@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use forebay_model::Error;
+use metrics::Gauge;
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::config::PoolLimits;
+use super::config::{PoolLimits, UpstreamConfig};
 use super::connection::Connection;
 
 /// How many connections rest at most; the others end with their request.
@@ -21,6 +22,7 @@ pub(crate) struct Pool {
     address: String,
     limits: PoolLimits,
     idle: Duration,
+    open: Arc<OpenCount>,
     room: Semaphore,
     waiting: AtomicU32,
     resting: Mutex<Vec<Box<Connection>>>,
@@ -31,6 +33,37 @@ pub(crate) struct Seat {
     pool: Arc<Pool>,
 }
 
+/// How many connections are open.
+pub(crate) struct OpenCount {
+    count: AtomicU32,
+    gauge: Gauge,
+}
+
+/// One that is open, until it is dropped.
+pub(crate) struct Open(Option<Arc<OpenCount>>);
+
+impl Open {
+    fn new(of: &Arc<OpenCount>) -> Open {
+        of.count.fetch_add(1, Relaxed);
+        of.gauge.increment(1.0);
+        Open(Some(of.clone()))
+    }
+
+    /// One that is not of a pool.
+    pub(crate) fn uncounted() -> Open {
+        Open(None)
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Some(of) = &self.0 {
+            of.count.fetch_sub(1, Relaxed);
+            of.gauge.decrement(1.0);
+        }
+    }
+}
+
 /// A connection that is used for a request.
 pub(crate) struct Place {
     pub(crate) connection: Box<Connection>,
@@ -38,10 +71,22 @@ pub(crate) struct Place {
 }
 
 impl Pool {
-    pub(crate) fn new(address: String, limits: PoolLimits, idle: Duration) -> Pool {
+    pub(crate) fn new(address: String, config: &UpstreamConfig, gauge: Gauge) -> Pool {
+        let (limits, idle) = (config.pool.clone(), config.timeouts.idle);
+        let open = Arc::new(OpenCount { count: AtomicU32::new(0), gauge });
         let room = Semaphore::new(usize::try_from(limits.connections).unwrap_or(1));
         let (waiting, resting) = (AtomicU32::new(0), Mutex::default());
-        Pool { address, limits, idle, room, waiting, resting }
+        Pool { address, limits, idle, open, room, waiting, resting }
+    }
+
+    /// Whether there is a seat.
+    pub(crate) fn has_room(&self) -> bool {
+        self.room.available_permits() > 0
+    }
+
+    /// How many connections are open, and how many of them rest.
+    pub(crate) fn connections(&self) -> (u32, usize) {
+        (self.open.count.load(Relaxed), self.resting().len())
     }
 
     /// Takes a seat if there is one.
@@ -93,9 +138,10 @@ impl Seat {
     /// Makes a new connection.
     pub(crate) async fn connect(self) -> std::io::Result<Place> {
         let socket = TcpStream::connect(&*self.pool.address).await?;
+        let open = Open::new(&self.pool.open);
         // Small requests leave at once; an error here only costs time.
         let _ = socket.set_nodelay(true);
-        let opened = Connection::open(socket).await;
+        let opened = Connection::open(socket, open).await;
         let connection = opened.map_err(std::io::Error::other)?;
         Ok(Place { connection, seat: self })
     }

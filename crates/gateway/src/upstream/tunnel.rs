@@ -9,26 +9,28 @@ use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy};
 
 use super::connection::Socket;
-use super::pool::{Place, Seat};
+use super::endpoint::Flight;
+use super::pool::Place;
 
 /// How long the other way goes on when one has ended: for a last word.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
 /// Joins the client's connection with the one that a place has left; nothing when it has none.
-pub(crate) fn join(client: OnUpgrade, mut place: Place) -> Option<()> {
+pub(crate) fn join(client: OnUpgrade, mut place: Place, flight: Flight) -> Option<()> {
     let parts = place.connection.upgraded.take()?;
-    let seat = place.end();
     tokio::spawn(async move {
         // A client that is gone needs no answer.
         if let Ok(client) = client.await {
-            carry(TokioIo::new(client), parts, seat).await;
+            carry(TokioIo::new(client), parts).await;
         }
+        // Counted and seated for as long.
+        drop((place, flight));
     });
     Some(())
 }
 
-/// Carries until either end closes; the seat is taken for as long.
-async fn carry(client: impl AsyncRead + AsyncWrite, parts: Parts<Socket>, seat: Seat) {
+/// Carries until either end closes.
+async fn carry(client: impl AsyncRead + AsyncWrite, parts: Parts<Socket>) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_endpoint, mut to_endpoint) = tokio::io::split(parts.io.into_inner());
     let inward = async {
@@ -43,9 +45,9 @@ async fn carry(client: impl AsyncRead + AsyncWrite, parts: Parts<Socket>, seat: 
         let _ = to_client.shutdown().await;
     };
     let (mut inward, mut outward) = (std::pin::pin!(inward), std::pin::pin!(outward));
-    let rest = tokio::select! {
+    // Whether there was a last word or not, it is over.
+    let _ = tokio::select! {
         () = &mut inward => tokio::time::timeout(LAST_WORD, outward).await,
         () = &mut outward => tokio::time::timeout(LAST_WORD, inward).await,
     };
-    drop((rest, seat));
 }
