@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::arrival::Arrival;
 use crate::io::{Filled, State};
 use crate::passage::Passage;
+use crate::routes::normal;
 use crate::{Gateway, head};
 
 /// The two doors, open and not yet served.
@@ -140,7 +141,7 @@ impl Service<http::Request<Incoming>> for Serving {
     type Error = Infallible;
     type Future = AnswerFuture;
 
-    fn call(&self, request: http::Request<Incoming>) -> AnswerFuture {
+    fn call(&self, mut request: http::Request<Incoming>) -> AnswerFuture {
         let (gateway, door, state) = (self.gateway.clone(), self.door, self.state.clone());
         let peer = self.peer;
         Box::pin(async move {
@@ -150,6 +151,8 @@ impl Service<http::Request<Incoming>> for Serving {
             let sight =
                 std::mem::take(&mut *state.verdict.lock().unwrap_or_else(PoisonError::into_inner));
             let checked = head::check(&request, sight, gateway.inner.config.max_header_bytes);
+            // From here on there is one path, for whoever looks at it.
+            let checked = checked.and_then(|()| normal::target(request.uri_mut()));
             let arrival = Arrival::default();
             let sent = |body| Sent { body, state: state.clone(), arrival: arrival.clone() };
             let mut request = request.map(|body| Body::new(sent(body)));

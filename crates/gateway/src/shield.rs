@@ -49,7 +49,13 @@ impl Rule {
 }
 
 /// Completes an answer's head; what is there stays.
-pub(crate) fn answer(rules: &[Rule], method: &Method, path: &str, headers: &mut HeaderMap) {
+/// Of what `theirs` says, users' services, only rules change anything.
+pub(crate) fn answer(
+    rules: &[Rule],
+    (method, path): (&Method, &str),
+    theirs: bool,
+    headers: &mut HeaderMap,
+) {
     let fits = |rule: &&Rule| rule.routes.find(method, path).is_some();
     let mut left_out: Vec<&HeaderName> = Vec::new();
     for (name, value) in rules.iter().filter(fits).flat_map(|rule| &rule.set) {
@@ -62,7 +68,7 @@ pub(crate) fn answer(rules: &[Rule], method: &Method, path: &str, headers: &mut 
             headers.insert(name, value.clone());
         }
     }
-    for (name, value) in &ALWAYS {
+    for (name, value) in ALWAYS.iter().filter(|_| !theirs) {
         if !left_out.contains(&name) && !headers.contains_key(name) {
             headers.insert(name, value.clone());
         }
@@ -85,7 +91,7 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         headers.insert("x-b", HeaderValue::from_static("own"));
-        answer(&rules, &Method::GET, "/ui/x", &mut headers);
+        answer(&rules, (&Method::GET, "/ui/x"), false, &mut headers);
         let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!(said("content-security-policy"), Some("default-src 'self'"));
         assert_eq!((said("x-a"), said("x-b")), (Some("1"), Some("own")));

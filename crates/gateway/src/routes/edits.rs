@@ -80,6 +80,12 @@ pub(crate) fn is_identity(name: &HeaderName) -> bool {
     name.starts_with("forebay-") || name.starts_with("x-forebay-")
 }
 
+/// Whether a field says where a request comes from, and how.
+fn is_introduction(name: &HeaderName) -> bool {
+    let name = name.as_str();
+    name.starts_with("x-forwarded-") || ["expect", "forwarded", "via", "x-real-ip"].contains(&name)
+}
+
 fn changeable(member: &str, name: &str) -> Result<HeaderName, String> {
     let read = HeaderName::try_from(name);
     let read = read.map_err(|_| format!("{member}: `{name}` is no header's name"))?;
@@ -88,6 +94,9 @@ fn changeable(member: &str, name: &str) -> Result<HeaderName, String> {
         return Err(format!(
             "{member}: `{name}` says how a message is sent, which no route changes"
         ));
+    }
+    if is_introduction(&read) {
+        return Err(format!("{member}: `{name}` is written by the gateway, whatever a route says"));
     }
     if is_identity(&read) {
         return Err(format!("{member}: `{name}` is Forebay's own, which no route changes"));
@@ -136,6 +145,8 @@ mod tests {
             "content-length",
             "Forebay-User",
             "x-forebay-view-as",
+            "Via",
+            "X-Forwarded-For",
             "a b",
             "",
         ] {

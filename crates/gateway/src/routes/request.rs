@@ -55,6 +55,11 @@ impl<'r> Asked<'r> {
         }
     }
 
+    /// The same request for another path.
+    pub(crate) fn at(self, path: &'r str) -> Asked<'r> {
+        Asked { path, ..self }
+    }
+
     /// The values of a query parameter.
     pub(crate) fn parameters<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cow<'a, str>> {
         let all = form_urlencoded::parse(self.query.unwrap_or_default().as_bytes());
@@ -105,7 +110,7 @@ pub(crate) fn filter(text: &str) -> Result<Filter, String> {
 }
 
 /// The host that is asked for: the target's where it has one (RFC 9112, 3.2.2), else `Host`.
-fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Cow<'r, str> {
+pub(crate) fn host<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Cow<'r, str> {
     let said = || headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
     bare(uri.authority().map_or_else(said, |authority| authority.as_str()))
 }

@@ -1,5 +1,6 @@
 //! A route that was checked.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use forebay_filter::Filter;
@@ -17,8 +18,9 @@ use crate::pattern::{PathPattern, Segment};
 const MAX_TEXT: usize = 4096;
 
 /// A route.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Route {
+    pub(crate) turn: Turn,
     pub(crate) name: String,
     pub(crate) priority: i64,
     pub(crate) host: Host,
@@ -39,6 +41,16 @@ pub struct Route {
     pub(crate) pass_credentials: bool,
     pub(crate) identity: bool,
     pub(crate) lax_paths: bool,
+}
+
+/// How many requests a route has had that went to an upstream.
+#[derive(Debug, Default)]
+pub(crate) struct Turn(AtomicU64);
+
+impl Turn {
+    pub(crate) fn next(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Which hosts a route is for.
@@ -124,6 +136,7 @@ impl Route {
         }
         let edits = |member, edits| Edits::new(edits).map_err(|what| format!("{member}.{what}"));
         Ok(Route {
+            turn: Turn::default(),
             name: draft.name,
             priority: draft.priority,
             host,

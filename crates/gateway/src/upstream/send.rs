@@ -112,7 +112,7 @@ impl<'u> Errand<'u> {
     }
 
     /// Whether there may be another try; waits until it is time for it.
-    async fn may_again(&self, again: &Again) -> bool {
+    async fn may_again(&mut self, again: &Again) -> bool {
         let now = Instant::now();
         let alone = self.tried.len() >= self.upstream.endpoints.all.len();
         let ready = self.head.is_some() && self.parcel.is_whole();
@@ -170,7 +170,7 @@ impl<'u> Errand<'u> {
     }
 
     /// A connection to send it on.
-    async fn place(&self, flight: &mut Flight) -> Result<Place, Failure> {
+    async fn place(&mut self, flight: &mut Flight) -> Result<Place, Failure> {
         let Some(endpoint) = flight.endpoint() else { return Err(self.lost()) };
         let seat = match endpoint.pool.seat() {
             Some(seat) => seat,
@@ -185,7 +185,7 @@ impl<'u> Errand<'u> {
         }
     }
 
-    async fn connect(&self, seat: Seat, flight: &mut Flight) -> Result<Place, Failure> {
+    async fn connect(&mut self, seat: Seat, flight: &mut Flight) -> Result<Place, Failure> {
         let latest = Instant::now() + self.upstream.config.timeouts.connect;
         let end = self.passing.deadline.map_or(latest, |end| end.min(latest));
         match tokio::time::timeout_at(end, seat.connect()).await {
