@@ -14,10 +14,11 @@ mod route;
 mod split;
 mod step;
 mod table;
+mod target;
 mod template;
 
 pub use draft::{Action, Draft, Edits, Is, Rewrite, Wanted};
-pub use explain::Said;
+pub use explain::{Explained, Question, Said, Went};
 pub use plan::{Fault, Plan, Routing};
 pub use request::{Asked, Asker};
 pub use route::Route;

@@ -56,8 +56,14 @@ impl<'r> Asked<'r> {
     }
 
     /// The same request for another path.
-    pub(crate) fn at(self, path: &'r str) -> Asked<'r> {
-        Asked { path, ..self }
+    pub(crate) fn at<'a>(&'a self, path: &'a str) -> Asked<'a> {
+        Asked {
+            path,
+            host: Cow::Borrowed(&self.host),
+            fields: self.fields.clone(),
+            parameters: self.parameters.clone(),
+            ..*self
+        }
     }
 
     /// The values of a query parameter.

@@ -11,17 +11,16 @@ use forebay_http::principal::{Peer, Way};
 use forebay_model::principal::Principal;
 use forebay_model::{Code, Error};
 use http::header::{AUTHORIZATION, CONTENT_TYPE, COOKIE, LOCATION};
-use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderName, HeaderValue, Uri};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use http_body::Body as _;
 use tokio::time::Instant;
 
 use super::edits::is_identity;
 use super::request::{Asked, Asker};
-use super::route::{Action, Auth, Rewrite, Route};
+use super::route::{Action, Auth, Route};
+use super::split;
 use super::table::Found;
-use super::template::Filling;
-use super::{normal, request, split};
+use super::target::{place, rewritten};
 use crate::authenticate::VIEW_AS;
 use crate::note::Route as Label;
 use crate::passage::Passage;
@@ -44,27 +43,15 @@ impl Gateway {
         passage: &Passage,
         headers: &HeaderMap,
     ) -> Result<Option<Arc<Route>>, Error> {
-        let Peer(client, _) = passage.client;
-        let path = passage.uri.path();
-        let (found, ask) = passage.find(headers, client, path, Asker::Unknown);
-        let (found, auth) = if ask {
-            let auth = self.somebody(passage, headers).await?.map(|who| Eyes::from(who.as_ref()));
-            (passage.find(headers, client, path, Asker::Known(auth.as_ref())).0, Some(auth))
-        } else {
-            (found, None)
-        };
-        let Some(route) = found else { return Ok(None) };
-        // A service may read the path in another way than we do, and then think of another route.
-        if !route.lax_paths
-            && let Some(other) = normal::read_laxly(path)
-        {
-            let asker = auth.as_ref().map_or(Asker::Unknown, |auth| Asker::Known(auth.as_ref()));
-            let (read, ask) = passage.find(headers, client, &other, asker);
-            if ask || read.is_none_or(|read| read.name() != route.name()) {
-                let detail = "the path can be read in two ways: see lax_paths";
-                return Err(Error::new(Code::BadRequest, detail));
+        let route = match passage.find(headers, Asker::Unknown)? {
+            Some(found) => found,
+            None => {
+                let who = self.somebody(passage, headers).await?;
+                let auth = who.map(|who| Eyes::from(who.as_ref()));
+                passage.find(headers, Asker::Known(auth.as_ref()))?.flatten()
             }
-        }
+        };
+        let Some(route) = route else { return Ok(None) };
         let label = Label("routes", format!("routes.{}", route.name).into());
         let _ = passage.route.set(label);
         if let Some(timeout) = route.timeout {
@@ -114,8 +101,10 @@ impl Gateway {
             return Err(Error::new(Code::BadRequest, detail));
         }
         let mut response = match &route.action {
-            Action::Upstream { split, rewrite } => {
-                rewrite_path(route, rewrite.as_ref(), &mut request)?;
+            Action::Upstream { split, .. } => {
+                if let Some(written) = rewritten(route, request.uri(), request.headers())? {
+                    *request.uri_mut() = written;
+                }
                 let weights = split.iter().map(|(_, weight)| *weight);
                 let at = split::pick(weights, route.turn.next());
                 let name = split.get(at).map_or("", |(name, _)| name.as_str());
@@ -202,19 +191,22 @@ impl Gateway {
 }
 
 impl Passage {
-    /// The route that a path takes, or that it hangs on who asks.
+    /// The route that it takes; none where that hangs on who asks.
     fn find(
         &self,
         headers: &HeaderMap,
-        client: IpAddr,
-        path: &str,
         asker: Asker<'_>,
-    ) -> (Option<Arc<Route>>, bool) {
-        let asked = Asked::new(&self.method, &self.uri, headers, client).at(path);
-        match self.routing.table.find(&asked, asker) {
-            Found::Route(route) => (Some(route.clone()), false),
-            Found::Own => (None, false),
-            Found::AsksWho => (None, true),
+    ) -> Result<Option<Option<Arc<Route>>>, Error> {
+        let Peer(client, _) = self.client;
+        let asked = Asked::new(&self.method, &self.uri, headers, client);
+        let table = &self.routing.table;
+        match table.find(&asked, asker) {
+            Found::Own => Ok(Some(None)),
+            Found::AsksWho => Ok(None),
+            Found::Route(route) => {
+                table.one_reading(route, &asked, asker)?;
+                Ok(Some(Some(route.clone())))
+            }
         }
     }
 }
@@ -240,50 +232,4 @@ fn belongs(client: IpAddr, who: Option<&Arc<Principal>>) -> u64 {
         Some(who) => key(who.id.as_bytes()),
         None => key(client.to_string().as_bytes()),
     }
-}
-
-fn rewrite_path(
-    route: &Route,
-    rewrite: Option<&Rewrite>,
-    request: &mut Request,
-) -> Result<(), Error> {
-    let Some(rewrite) = rewrite else { return Ok(()) };
-    let path = request.uri().path();
-    let written = match rewrite {
-        Rewrite::Prefix(prefix) => match route.path.rest_of(path) {
-            Some(rest) => format!("{prefix}/{rest}"),
-            None if prefix.is_empty() => "/".to_owned(),
-            None => prefix.clone(),
-        },
-        Rewrite::Path(template, _) => {
-            let host = request::host(request.uri(), request.headers());
-            template.fill(Filling { pattern: &route.path, path, host: &host })
-        }
-    };
-    let bad = || Error::new(Code::BadRequest, "the path cannot be written as the route wants it");
-    let written = normal::path(&written).map_err(|_| bad())?;
-    let whole = match request.uri().query() {
-        Some(query) => format!("{written}?{query}"),
-        None => written.into_owned(),
-    };
-    let mut parts = request.uri().clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(whole).map_err(|_| bad())?);
-    *request.uri_mut() = Uri::from_parts(parts).map_err(|_| bad())?;
-    Ok(())
-}
-
-/// Where a redirect leads. The query goes along where the route says none.
-fn place(route: &Route, uri: &Uri, headers: &HeaderMap) -> Result<HeaderValue, Error> {
-    let Action::Redirect { to, text, .. } = &route.action else {
-        return Err(Error::internal("the route is no redirect"));
-    };
-    let host = request::host(uri, headers);
-    let filling = Filling { pattern: &route.path, path: uri.path(), host: &host };
-    let mut place = to.fill(filling);
-    if let Some(query) = uri.query().filter(|_| !text.contains('?')) {
-        place.push('?');
-        place.push_str(query);
-    }
-    let bad = |_| Error::new(Code::BadRequest, "the request cannot be sent elsewhere");
-    HeaderValue::try_from(place).map_err(bad)
 }
