@@ -136,17 +136,9 @@ async fn requests_go_where_routes_say() {
     answer(ask(&s, "/v1/streams")).await.problem(401, "unauthenticated");
     answer(ask(&s, "/healthz")).await.expect(200);
     answer(ask(&s, "/metrics")).await.problem(401, "unauthenticated");
-    let named = Server::start_with(
-        Engine::Sqlite,
-        &[
-            (
-                "FOREBAY_ROUTES",
-                r#"[{"name":"h","match":{"host":"127.0.0.1"},"upstream":"shop","auth":"none"}]"#,
-            ),
-            ("FOREBAY_UPSTREAMS", &json!([shop.upstream("shop")]).to_string()),
-        ],
-    );
-    let named = named.await;
+    let host =
+        json!([{"name": "h", "match": {"host": "127.0.0.1"}, "upstream": "shop", "auth": "none"}]);
+    let named = start(&host, &json!([shop.upstream("shop")])).await;
     for path in ["/healthz", "/v1/streams", "/metrics"] {
         assert_eq!(answer(ask(&named, path)).await.expect(200)["backend"], "shop", "{path}");
     }
@@ -301,7 +293,7 @@ async fn heads_are_changed_and_credentials_stay_here() {
     assert_eq!(seen["forebay-user"], Value::Null);
     let (id, key) = s.program(&["viewer", "ingest"]).await;
     let seen = s.get_by(&key, "/t", &[]).await.expect(200)["headers"].clone();
-    assert_eq!(seen["forebay-roles"], "viewer,ingest");
+    assert_eq!(seen["forebay-roles"], "ingest,viewer");
     assert!(!seen["forebay-user"].as_str().unwrap().is_empty(), "{seen} {id}");
     assert_eq!(seen["authorization"], Value::Null);
     let seen = s.get("/o").await.expect(200)["headers"].clone();
