@@ -181,10 +181,10 @@ impl Gateway {
             // One that is no text is nobody's cookie that we would know.
             let Ok(text) = line.to_str() else { continue };
             let left: Vec<&str> = text.split(';').filter(|pair| !ours(pair)).collect();
-            if let Ok(left) = HeaderValue::try_from(left.join(";").trim()) {
-                if !left.is_empty() {
-                    headers.append(COOKIE, left);
-                }
+            if let Ok(left) = HeaderValue::try_from(left.join(";").trim())
+                && !left.is_empty()
+            {
+                headers.append(COOKIE, left);
             }
         }
     }
