@@ -23,7 +23,7 @@ impl std::fmt::Debug for Sources {
 impl Config {
     /// Reads the same files, environment and flags as they are now.
     pub fn again(&self) -> Result<Config, ConfigError> {
-        Config::read(self.sources.clone())
+        Config::read(&self.sources)
     }
 
     /// The files that are looked at, whether they are there or not.

@@ -68,10 +68,10 @@ impl Config {
             environment: environment.into_iter().collect(),
             flags: flags.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect(),
         };
-        Config::read(sources)
+        Config::read(&sources)
     }
 
-    pub(crate) fn read(sources: Sources) -> Result<Config, ConfigError> {
+    pub(crate) fn read(sources: &Sources) -> Result<Config, ConfigError> {
         let (values, defaults) = (BTreeMap::new(), BTreeMap::new());
         let mut config = Config { values, defaults, sources: sources.clone() };
         for (name, text) in FILES {
