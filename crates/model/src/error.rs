@@ -286,3 +286,18 @@ impl Error {
         Error::new(Code::Overloaded, detail).retry_after(1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_stand_in_order_and_are_told_apart() {
+        assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+        let mut names: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(Code::UpstreamFailed.status(), 502);
+        assert!(Code::ALL.contains(&Code::UpstreamFailed));
+    }
+}

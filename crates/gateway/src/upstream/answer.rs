@@ -11,9 +11,14 @@ use hyper::body::Incoming;
 use super::endpoint::Flight;
 use super::pool::Place;
 
+/// A piece, or the end, or what it broke off with.
+type Piece = Option<Result<Frame<Bytes>, hyper::Error>>;
+
 /// A body that moves its connection on while it is read.
 pub(crate) struct Answer {
     body: Incoming,
+    /// The first piece, where it came with the head: of most answers that is all.
+    first: Option<Piece>,
     /// Until the body is over.
     held: Option<(Place, Flight)>,
 }
@@ -22,12 +27,19 @@ impl Answer {
     /// Goes on with an answer whose head has come.
     pub(crate) fn new(body: Incoming, mut place: Place, flight: Flight) -> Answer {
         let over = body.is_end_stream();
-        if !over && place.connection.seen.uploading.load(Relaxed) {
+        let uploading = place.connection.seen.uploading.load(Relaxed);
+        if !over && uploading {
             place.connection.detach();
         }
-        let mut answer = Answer { body, held: Some((place, flight)) };
+        let mut answer = Answer { body, first: None, held: Some((place, flight)) };
         if over {
             answer.finish();
+        } else if !uploading {
+            // Nothing is waited for here: the reader is who is woken.
+            let mut still = Context::from_waker(Waker::noop());
+            if let Poll::Ready(piece) = answer.poll_next(&mut still) {
+                answer.first = Some(piece);
+            }
         }
         answer
     }
@@ -47,11 +59,22 @@ impl Answer {
         }
     }
 
-    /// The next piece.
-    fn poll_piece(
-        &mut self,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    /// The next piece, and what it means for the connection.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
+        let frame = self.poll_piece(cx);
+        match &frame {
+            // Nobody asks for what comes after trailers.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || self.body.is_end_stream() => {
+                self.finish();
+            }
+            Poll::Ready(None) => self.finish(),
+            Poll::Ready(Some(Err(_))) => self.break_off(),
+            _ => {}
+        }
+        frame
+    }
+
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Piece> {
         let driven = self.held.as_mut().filter(|(place, _)| place.connection.is_driven());
         let Some((place, _)) = driven else { return Pin::new(&mut self.body).poll_frame(cx) };
         // What the body waits for only ever comes of what is polled between: no need to be woken.
@@ -69,28 +92,28 @@ impl HttpBody for Answer {
     type Data = Bytes;
     type Error = hyper::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
-        let frame = self.poll_piece(cx);
-        match &frame {
-            // Nobody asks for what comes after trailers.
-            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || self.body.is_end_stream() => {
-                self.finish();
-            }
-            Poll::Ready(None) => self.finish(),
-            Poll::Ready(Some(Err(_))) => self.break_off(),
-            _ => {}
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Piece> {
+        match self.first.take() {
+            Some(first) => Poll::Ready(first),
+            None => self.poll_next(cx),
         }
-        frame
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.first.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let first = match &self.first {
+            Some(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len) as u64,
+            _ => 0,
+        };
+        let rest = self.body.size_hint();
+        let mut hint = SizeHint::new();
+        hint.set_lower(rest.lower().saturating_add(first));
+        if let Some(upper) = rest.upper() {
+            hint.set_upper(upper.saturating_add(first));
+        }
+        hint
     }
 }

@@ -133,7 +133,7 @@ impl Connection {
                 }
                 return Poll::Ready(outcome.map_err(|mut error| match error.take_message() {
                     Some(request) => Broken::Unsent(Box::new(request)),
-                    None => broken(error.into_error()),
+                    None => broken(error.into_error(), seen),
                 }));
             }
             if clock.moves(seen) {
@@ -165,11 +165,11 @@ impl Connection {
     }
 }
 
-fn broken(error: hyper::Error) -> Broken {
-    if error.is_parse() {
-        Broken::Garbage(error)
-    } else if error.is_user() {
+fn broken(error: hyper::Error, seen: &Seen) -> Broken {
+    if seen.broken_off.load(Relaxed) {
         Broken::Client(error)
+    } else if error.is_parse() {
+        Broken::Garbage(error)
     } else {
         Broken::Closed(error)
     }

@@ -97,11 +97,13 @@ impl Endpoints {
         let Some(endpoint) = self.all.get(at) else { return };
         if let Some(standing) = self.health.checked(at, good, Instant::now()) {
             let (address, standing_now) = (&endpoint.target.address, standing.as_str());
+            let upstream = self.tally.upstream();
             self.tally.healthy(address, standing == Standing::Healthy);
             if standing == Standing::Down {
-                tracing::warn!(endpoint = address, "an endpoint fails its checks");
+                tracing::warn!(upstream, endpoint = address, "an endpoint fails its checks");
             } else {
                 tracing::info!(
+                    upstream,
                     endpoint = address,
                     standing = standing_now,
                     "an endpoint is up again"
@@ -174,9 +176,18 @@ impl Flight {
         self.endpoints.all.get(self.at)
     }
 
-    /// The request is on its way from now on: what it waited for before was ours.
-    pub(crate) fn sent(&mut self) {
+    /// It begins only now: what it waited for before was not the endpoint.
+    pub(crate) fn restart(&mut self) {
         self.begun = Instant::now();
+    }
+
+    /// When it began.
+    pub(crate) fn begun(&self) -> Instant {
+        self.begun
+    }
+
+    /// The request is on its way.
+    pub(crate) fn sent(&self) {
         if let Some(endpoint) = self.endpoint() {
             endpoint.totals.requests.fetch_add(1, Relaxed);
         }
@@ -220,13 +231,14 @@ impl Flight {
             let address = &endpoint.target.address;
             self.endpoints.tally.ejected(address);
             self.endpoints.tally.healthy(address, false);
-            tracing::warn!(endpoint = address, why, "an endpoint is left out for a time");
+            let upstream = self.endpoints.tally.upstream();
+            tracing::warn!(upstream, endpoint = address, why, "an endpoint is left out for a time");
         }
     }
 
     /// The answer is as it should be.
     pub(crate) fn succeeded(&mut self) {
-        if std::mem::replace(&mut self.told, true) {
+        if std::mem::replace(&mut self.told, true) || self.endpoints.health.is_spotless(self.at) {
             return;
         }
         if self.endpoints.health.succeeded(self.at, Instant::now())
@@ -234,7 +246,8 @@ impl Flight {
         {
             let address = &endpoint.target.address;
             self.endpoints.tally.healthy(address, true);
-            tracing::info!(endpoint = address, "an endpoint is back");
+            let upstream = self.endpoints.tally.upstream();
+            tracing::info!(upstream, endpoint = address, "an endpoint is back");
         }
     }
 }

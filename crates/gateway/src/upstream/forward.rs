@@ -1,6 +1,7 @@
 //! What a head may say on the other side. What belongs to one connection stays on it (RFC 9110,
 //! 7.6.1), and what only we may say of a client is ours.
 
+use std::io::Write as _;
 use std::net::IpAddr;
 
 use axum::body::Body;
@@ -184,7 +185,12 @@ fn introduce(headers: &mut HeaderMap, passing: &Passing<'_>) {
             headers.insert(name, value);
         }
     };
-    say(&FORWARDED_FOR, HeaderValue::try_from(passing.client.to_string()));
+    // Longer than any address.
+    let mut room = [0; 48];
+    let mut rest = room.as_mut_slice();
+    let _ = write!(rest, "{}", passing.client);
+    let length = 48 - rest.len();
+    say(&FORWARDED_FOR, HeaderValue::from_bytes(&room[..length]));
     say(&FORWARDED_PROTO, Ok(HeaderValue::from_static(passing.scheme)));
     say(&REQUEST_ID, HeaderValue::from_str(passing.request_id));
     if let Some(trace) = passing.trace {
@@ -199,9 +205,9 @@ fn introduce(headers: &mut HeaderMap, passing: &Passing<'_>) {
 }
 
 /// Says how much time is left.
-pub(crate) fn time_left(headers: &mut HeaderMap, deadline: Option<Instant>, now: Instant) {
+pub(crate) fn time_left(headers: &mut HeaderMap, deadline: Option<Instant>) {
     if let Some(deadline) = deadline {
-        let left = deadline.saturating_duration_since(now).as_millis();
+        let left = deadline.saturating_duration_since(Instant::now()).as_millis();
         let left = u64::try_from(left).unwrap_or(u64::MAX);
         headers.insert(&TIME_LEFT, HeaderValue::from(left));
     }

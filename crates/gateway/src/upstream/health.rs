@@ -266,7 +266,8 @@ impl Health {
         outcome
     }
 
-    fn is_spotless(&self, at: usize) -> bool {
+    /// Whether it is healthy without a failure.
+    pub(crate) fn is_spotless(&self, at: usize) -> bool {
         self.spotless.get(at).is_some_and(|flag| flag.load(Relaxed))
     }
 

@@ -25,6 +25,7 @@ mod wire;
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -37,6 +38,7 @@ pub use balance::key;
 pub use config::{Check, Draft, Ejection, PoolLimits, Retries, Timeouts, UpstreamConfig};
 pub use forward::{Passing, TIME_LEFT};
 pub use health::Standing;
+pub use send::Theirs;
 pub use state::{EndpointState, State};
 
 use endpoint::Endpoints;
@@ -88,7 +90,8 @@ impl Upstream {
             }
         };
         let sweeps = async {
-            let mut ticks = tokio::time::interval(self.config.timeouts.idle / 4);
+            let often = (self.config.timeouts.idle / 4).max(Duration::from_millis(250));
+            let mut ticks = tokio::time::interval(often);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 let now = ticks.tick().await;

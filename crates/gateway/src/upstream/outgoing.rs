@@ -157,6 +157,9 @@ impl HttpBody for Outgoing {
             Source::Kept(kept, at) => kept.keeping().poll_piece(at, cx),
         };
         self.seen.starving.store(frame.is_pending(), Relaxed);
+        if matches!(frame, Poll::Ready(Some(Err(_)))) {
+            self.seen.broken_off.store(true, Relaxed);
+        }
         frame
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use forebay_model::Error;
 use metrics::Gauge;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
@@ -129,8 +130,7 @@ impl Pool {
 
 impl Seat {
     /// Takes the connection that was used last and is still there.
-    pub(crate) fn resting(self) -> Result<Place, Seat> {
-        let now = Instant::now();
+    pub(crate) fn resting(self, now: Instant) -> Result<Place, Seat> {
         loop {
             let Some(mut connection) = self.pool.resting().pop() else { return Err(self) };
             if connection.rests_since + self.pool.idle > now && connection.wakes() {
@@ -145,10 +145,18 @@ impl Seat {
         let open = Open::new(&self.pool.open);
         // Small requests leave at once; an error here only costs time.
         let _ = socket.set_nodelay(true);
+        // Answers may stream for ever, and a machine that has lost its power closes nothing.
+        let _ = SockRef::from(&socket).set_tcp_keepalive(&alive());
         let opened = Connection::open(socket, open).await;
         let connection = opened.map_err(std::io::Error::other)?;
         Ok(Place { connection, seat: self })
     }
+}
+
+/// After a minute without a byte the other end is asked whether it is there, and is given another.
+fn alive() -> TcpKeepalive {
+    let (first, next) = (Duration::from_secs(60), Duration::from_secs(15));
+    TcpKeepalive::new().with_time(first).with_interval(next).with_retries(4)
 }
 
 impl Drop for Seat {

@@ -23,6 +23,11 @@ use super::outgoing::{Outgoing, Parcel};
 use super::pool::{Place, Seat};
 use super::{Upstream, retry, tunnel};
 
+/// Marks an answer that is an endpoint's, in its extensions: errors of ours become problem documents,
+/// and theirs stay as they are.
+#[derive(Debug, Clone, Copy)]
+pub struct Theirs;
+
 /// A request that is to be answered.
 pub(crate) struct Errand<'u> {
     upstream: &'u Upstream,
@@ -174,12 +179,16 @@ impl<'u> Errand<'u> {
         let Some(endpoint) = flight.endpoint() else { return Err(self.lost()) };
         let seat = match endpoint.pool.seat() {
             Some(seat) => seat,
-            None => endpoint.pool.wait(self.passing.deadline).await.map_err(|error| {
-                self.upstream.endpoints.tally.refused();
-                Failure { error, again: Again::No }
-            })?,
+            None => {
+                let waited = endpoint.pool.wait(self.passing.deadline).await;
+                flight.restart();
+                waited.map_err(|error| {
+                    self.upstream.endpoints.tally.refused();
+                    Failure { error, again: Again::No }
+                })?
+            }
         };
-        match seat.resting() {
+        match seat.resting(flight.begun()) {
             Ok(place) => Ok(place),
             Err(seat) => self.connect(seat, flight).await,
         }
@@ -189,7 +198,10 @@ impl<'u> Errand<'u> {
         let latest = Instant::now() + self.upstream.config.timeouts.connect;
         let end = self.passing.deadline.map_or(latest, |end| end.min(latest));
         match tokio::time::timeout_at(end, seat.connect()).await {
-            Ok(Ok(place)) => Ok(place),
+            Ok(Ok(place)) => {
+                flight.restart();
+                Ok(place)
+            }
             Ok(Err(error)) => {
                 let mut failure = self.failure(flight, "it cannot be reached", Again::Unsent);
                 failure.error = failure.error.cause(format!("it cannot be reached: {error}"));
@@ -215,7 +227,7 @@ impl<'u> Errand<'u> {
         {
             request.headers_mut().insert(HOST, endpoint.target.host.clone());
         }
-        forward::time_left(request.headers_mut(), self.passing.deadline, Instant::now());
+        forward::time_left(request.headers_mut(), self.passing.deadline);
         request
     }
 
@@ -243,6 +255,7 @@ impl<'u> Errand<'u> {
             let error = self.upstream.failed("it answers that it cannot");
             return Err(Failure { error, again: Again::Elsewhere });
         }
+        head.extensions.insert(Theirs);
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
         }

@@ -65,6 +65,11 @@ impl Tally {
         self.in_flight.decrement(1.0);
     }
 
+    /// The upstream's name.
+    pub(crate) fn upstream(&self) -> &str {
+        &self.upstream
+    }
+
     pub(crate) fn ejected(&self, endpoint: &str) {
         let (upstream, endpoint) = (self.upstream.clone(), endpoint.to_owned());
         counter!("forebay_upstream_ejections_total", "upstream" => upstream, "endpoint" => endpoint)

@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) uploading: AtomicBool,
     /// Whether the next piece of the body is waited for.
     pub(crate) starving: AtomicBool,
+    /// Whether the client broke the body off.
+    pub(crate) broken_off: AtomicBool,
     /// Whether the endpoint takes no more of the request.
     pub(crate) deaf: AtomicBool,
 }
@@ -31,6 +33,7 @@ impl Seen {
         self.answered.store(false, Relaxed);
         self.uploading.store(true, Relaxed);
         self.starving.store(false, Relaxed);
+        self.broken_off.store(false, Relaxed);
     }
 }
 
@@ -90,6 +93,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
         cx: &mut Context<'_>,
         bufs: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        // A head alone is most of what is written, and a list of one costs more than the one.
+        if let [one] = bufs {
+            return self.poll_write(cx, one);
+        }
         let offered = bufs.iter().map(|buf| buf.len()).sum();
         if self.seen.deaf.load(Relaxed) {
             return Poll::Ready(Ok(offered));

@@ -106,6 +106,16 @@ async fn a_body_that_breaks_off_does_not_look_whole() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_broken_from_its_first_byte_does_not_look_empty() {
+    let answer = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nxyz\r\n";
+    let backend = scripted(Box::leak(Box::new([answer, ""]))).await;
+    let upstream = upstream(draft(&[backend.address]));
+    let response = upstream.send(get("/"), passing()).await.unwrap();
+    assert!(to_bytes(response.into_body(), 1 << 20).await.is_err());
+    assert_eq!(upstream.state().endpoints[0].failures, 1);
+}
+
+#[tokio::test]
 async fn who_closes_before_answering_has_failed() {
     for reset in [false, true] {
         let backend = Backend::start(move |mut peer| async move {

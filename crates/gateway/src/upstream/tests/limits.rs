@@ -5,7 +5,14 @@ use std::time::Duration;
 use super::kit::{Backend, draft, get, passing, text, upstream};
 use crate::upstream::{Draft, PoolLimits, Timeouts};
 
-const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+const LENGTH: usize = 100_000;
+
+/// An endpoint with answers that are too long to come with their head: until somebody has read them,
+/// they hold their connection.
+async fn long() -> Backend {
+    let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n");
+    Backend::saying(Box::leak((head + &"x".repeat(LENGTH)).into_boxed_str())).await
+}
 
 fn limited(draft: Draft, connections: u32, waiting: u32) -> Draft {
     let pool = PoolLimits { connections, waiting, ..PoolLimits::default() };
@@ -14,7 +21,7 @@ fn limited(draft: Draft, connections: u32, waiting: u32) -> Draft {
 
 #[tokio::test]
 async fn who_finds_no_connection_waits_for_one() {
-    let backend = Backend::saying(OK).await;
+    let backend = long().await;
     let upstream = upstream(limited(draft(&[backend.address]), 1, 10));
     let first = upstream.send(get("/1"), passing()).await.unwrap();
     let second = tokio::spawn({
@@ -26,27 +33,27 @@ async fn who_finds_no_connection_waits_for_one() {
     }
     // It is the answer's end that lets the next one in.
     assert!(!second.is_finished() && backend.heads().len() == 1);
-    assert_eq!(text(first).await, "ok");
-    assert_eq!(text(second.await.unwrap().unwrap()).await, "ok");
+    assert_eq!(text(first).await.len(), LENGTH);
+    assert_eq!(text(second.await.unwrap().unwrap()).await.len(), LENGTH);
     assert_eq!(backend.connections(), 1);
 }
 
 #[tokio::test]
 async fn who_finds_no_room_to_wait_is_told_to_come_again() {
-    let backend = Backend::saying(OK).await;
+    let backend = long().await;
     let upstream = upstream(limited(draft(&[backend.address]), 1, 0));
     let first = upstream.send(get("/1"), passing()).await.unwrap();
     let error = upstream.send(get("/2"), passing()).await.unwrap_err();
     assert_eq!((error.code.as_str(), error.retry_after), ("overloaded", Some(1)));
     assert_eq!(upstream.state().endpoints[0].failures, 0);
     drop(first);
-    assert_eq!(text(upstream.send(get("/3"), passing()).await.unwrap()).await, "ok");
+    assert_eq!(text(upstream.send(get("/3"), passing()).await.unwrap()).await.len(), LENGTH);
     assert_eq!(backend.heads().len(), 2);
 }
 
 #[tokio::test]
 async fn who_waits_for_too_long_is_told_to_come_again() {
-    let backend = Backend::saying(OK).await;
+    let backend = long().await;
     let upstream = upstream(limited(draft(&[backend.address]), 1, 1));
     let first = upstream.send(get("/1"), passing()).await.unwrap();
     tokio::time::pause();
@@ -54,12 +61,12 @@ async fn who_waits_for_too_long_is_told_to_come_again() {
     assert_eq!(error.code.as_str(), "overloaded");
     tokio::time::resume();
     drop(first);
-    assert_eq!(text(upstream.send(get("/3"), passing()).await.unwrap()).await, "ok");
+    assert_eq!(text(upstream.send(get("/3"), passing()).await.unwrap()).await.len(), LENGTH);
 }
 
 #[tokio::test]
 async fn another_endpoint_has_room() {
-    let (one, other) = (Backend::saying(OK).await, Backend::saying(OK).await);
+    let (one, other) = (long().await, long().await);
     let upstream = upstream(limited(draft(&[one.address, other.address]), 1, 0));
     let first = upstream.send(get("/1"), passing()).await.unwrap();
     let second = upstream.send(get("/2"), passing()).await.unwrap();
@@ -67,7 +74,7 @@ async fn another_endpoint_has_room() {
     // Whichever of them it was, it is free again.
     drop(first);
     for _ in 0..3 {
-        assert_eq!(text(upstream.send(get("/4"), passing()).await.unwrap()).await, "ok");
+        assert_eq!(text(upstream.send(get("/4"), passing()).await.unwrap()).await.len(), LENGTH);
     }
     assert_eq!((one.heads().len(), other.heads().len()), (4, 1));
     drop(second);
@@ -75,7 +82,7 @@ async fn another_endpoint_has_room() {
 
 #[tokio::test]
 async fn the_last_one_used_is_the_next() {
-    let backend = Backend::saying(OK).await;
+    let backend = long().await;
     let upstream = upstream(draft(&[backend.address]));
     let many = [1, 2, 3].map(|n| {
         let upstream = upstream.clone();
@@ -97,7 +104,7 @@ async fn the_last_one_used_is_the_next() {
 
 #[tokio::test]
 async fn what_has_rested_for_too_long_is_let_go() {
-    let backend = Backend::saying(OK).await;
+    let backend = long().await;
     let timeouts = Timeouts { idle: Duration::from_secs(10), ..Timeouts::default() };
     let upstream = upstream(Draft { timeouts, ..draft(&[backend.address]) });
     text(upstream.send(get("/"), passing()).await.unwrap()).await;

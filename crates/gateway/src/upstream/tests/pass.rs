@@ -15,6 +15,9 @@ async fn a_connection_is_used_again() {
         let response = upstream.send(get(&format!("/a?n={n}")), passing()).await.unwrap();
         assert_eq!(response.status(), 200);
         assert_eq!(response.headers()["x-own"], "1");
+        // It has come with its head: others may have the connection already.
+        assert_eq!(http_body::Body::size_hint(response.body()).exact(), Some(5));
+        assert_eq!(upstream.state().endpoints[0].connections, (1, 1));
         assert_eq!(text(response).await, "hello");
         let response = upstream.send(post("/b", "body"), passing()).await.unwrap();
         assert_eq!(text(response).await, "hello");
@@ -113,4 +116,42 @@ async fn a_client_that_waits_for_nobody_is_not_told_to_go_on() {
     client.say(head).await;
     assert!(client.head().await.unwrap().starts_with("http/1.1 502 bad gateway\r\n"));
     client.socket.shutdown().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_at_once_on_many_threads() {
+    // Piece by piece, with time in between for whoever waits to fall asleep.
+    let backend = Backend::start(|mut peer| async move {
+        while let Some(head) = peer.head().await {
+            let body = peer.exactly(length(&head)).await;
+            peer.say("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n").await;
+            for piece in body.chunks(100) {
+                peer.say(format!("{:x}\r\n", piece.len())).await;
+                tokio::task::yield_now().await;
+                peer.say(piece).await;
+                peer.say("\r\n").await;
+            }
+            peer.say("0\r\n\r\n").await;
+        }
+    })
+    .await;
+    let upstream = upstream(draft(&[backend.address]));
+    let all = (0..16).map(|n| {
+        let upstream = upstream.clone();
+        tokio::spawn(async move {
+            for round in 0..30 {
+                let body = format!("{n}-{round} ").repeat(500);
+                let response = upstream.send(post("/", body.clone()), passing()).await.unwrap();
+                // The body is read by another task than the head.
+                let read = tokio::spawn(text(response));
+                assert_eq!(read.await.unwrap(), body);
+            }
+        })
+    });
+    for one in all.collect::<Vec<_>>() {
+        one.await.unwrap();
+    }
+    let endpoint = &upstream.state().endpoints[0];
+    assert_eq!((endpoint.requests, endpoint.failures, endpoint.in_flight), (480, 0, 0));
+    assert!(backend.connections() <= 16, "{}", backend.connections());
 }

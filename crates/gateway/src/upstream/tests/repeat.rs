@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::kit::{Backend, draft, get, length, passing, post, scripted, text, upstream};
-use crate::upstream::{Draft, Passing, Retries};
+use crate::upstream::{Draft, Passing, Retries, Theirs};
 
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 const AWAY: &str = "HTTP/1.1 503 Away\r\ncontent-length: 4\r\n\r\naway";
@@ -187,6 +187,7 @@ async fn another_is_asked_when_one_is_away() {
     let alone = super::kit::upstream(draft(&[bad.address]));
     let response = alone.send(get("/"), passing()).await.unwrap();
     assert_eq!(response.status(), 503);
+    assert!(response.extensions().get::<Theirs>().is_some());
     assert_eq!(text(response).await, "away");
 }
 
