@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use forebay_db::{Conn, Db, DbError, Lane, Look};
-use forebay_http::cursor::Signer;
+use forebay_http::cursor::Sealer;
 use forebay_model::Error;
 use forebay_model::time::{SharedClock, Timestamp};
 
@@ -31,7 +31,7 @@ pub struct Opened {
     /// The administrator's first key, when it was made just now: to be shown once.
     pub made: Option<String>,
     /// What cursors are signed with; the same for all processes of a deployment.
-    pub signer: Signer,
+    pub sealer: Sealer,
     /// The token of the setup link, for as long as no person is an administrator.
     pub setup: Option<String>,
 }
@@ -97,7 +97,7 @@ impl Auth {
             }
         };
         let fixed = fixed.map(|(hash, who)| (hash, Arc::new(who)));
-        let signer = Signer::new(&kept.cursor_secret);
+        let sealer = Sealer::new(&kept.cursor_secret);
         let issuer = config.site.origin().map_or_else(
             || format!("urn:forebay:{}", uuid::Uuid::from_bytes(master.derive("issuer"))),
             str::to_owned,
@@ -110,7 +110,7 @@ impl Auth {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
             db: db.clone(),
             clock,
-            signer: signer.clone(),
+            sealer: sealer.clone(),
             hasher: Arc::new(Hasher::new(&master, config.scheme)),
             pool: Pool::start(config.hash_wait)?,
             dearest: Mutex::new(config.scheme),
@@ -127,7 +127,7 @@ impl Auth {
         auth.find_dearest().await?;
         auth.turn_keys().await?;
         let setup = setup::pending(&auth).await?;
-        Ok(Opened { auth, made, signer, setup })
+        Ok(Opened { auth, made, sealer, setup })
     }
 
     /// Finds the dearest hash in use: whoever is not known is to cost as much.
@@ -173,13 +173,13 @@ impl Auth {
     }
 }
 
-/// What cursors are signed with, for a process without this service: it needs no master key.
-pub async fn signer(db: &Db) -> Result<Signer, Error> {
+/// What cursors are sealed with, for a process without this service: it needs no master key.
+pub async fn sealer(db: &Db) -> Result<Sealer, Error> {
     let secret = key::random()?.to_vec();
     let run = db.writer().run(Lane::Interactive, move |conn| {
         Box::pin(async move { setting::keep(conn, CURSOR_SECRET, secret).await })
     });
-    Ok(Signer::new(&run.await?))
+    Ok(Sealer::new(&run.await?))
 }
 
 /// Finds the master key, and refuses one that is not the database's.
@@ -221,7 +221,11 @@ async fn keep(
             let cursor_secret = setting::keep(conn, CURSOR_SECRET, cursor_secret).await?;
             setting::keep(conn, SETUP, nonce).await?;
             let admin_key = match admin_key {
-                Some(hash) => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                // Where a person is the administrator already, nobody needs a key to become one.
+                Some(hash) => match setting::find(conn, ADMIN_KEY).await? {
+                    None if account::has_administrator(conn).await? => None,
+                    _ => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                },
                 None => None,
             };
             Ok(Kept { fingerprint, cursor_secret, admin_key })

@@ -6,6 +6,8 @@ mod client;
 mod demo;
 mod openapi;
 mod parts;
+mod reload;
+mod routes;
 mod serve;
 mod settings;
 mod setup;

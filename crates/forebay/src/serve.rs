@@ -16,6 +16,7 @@ use forebay_auth::{First, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::config::GatewayConfig;
+use forebay_gateway::routes::Routing;
 use forebay_gateway::service::Service;
 use forebay_gateway::{Door, Gateway, Inside, Listening, Status, served_by};
 use forebay_http::reply;
@@ -28,6 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::parts::{Part, Parts};
+use crate::reload::Reloads;
 use crate::settings::Settings;
 use crate::wiring::{Ground, Wired};
 use crate::{Failure, demo, openapi, setup, wiring};
@@ -99,7 +101,11 @@ async fn serve(
     if mode == Mode::Demo {
         tasks.push(tokio::spawn(demo::measure(wired.routes.clone(), interval)));
     }
-    let serving = doors.serve(&ground, &wired, gateway, metrics)?;
+    let (serving, routing) = doors.serve(&ground, &wired, gateway, metrics)?;
+    if let Some(routing) = routing {
+        let reloads = Reloads::new(config.clone(), routing).map_err(|e| other(&e))?;
+        tasks.push(tokio::spawn(reloads.watch()));
+    }
     announce(&data_dir, &addresses, &place).map_err(|e| other(&e))?;
     let token = wired.auth.as_ref().and_then(|opened| opened.setup.as_deref());
     let link = match &wired.auth {
@@ -187,7 +193,7 @@ impl Doors {
         wired: &Wired,
         config: GatewayConfig,
         metrics: Metrics,
-    ) -> Result<JoinHandle<()>, Failure> {
+    ) -> Result<(JoinHandle<()>, Option<Arc<Routing>>), Failure> {
         let status = Arc::new(Own {
             db: ground.db.clone(),
             elsewhere: wired.elsewhere.clone(),
@@ -209,6 +215,7 @@ impl Doors {
             }
             None => None,
         };
+        let routing = open.as_ref().map(Gateway::routing);
         let (main, beside) = match (open, inside) {
             (Some(open), inside) => (open, self.inside.zip(inside)),
             (None, Some(inside)) => (inside, None),
@@ -216,14 +223,15 @@ impl Doors {
         };
         let (main, stopping) =
             (self.main.serve(main, ground.stopping.clone()), ground.stopping.clone());
-        Ok(tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             match beside {
                 Some((door, inside)) => {
                     tokio::join!(main, door.serve(inside, stopping));
                 }
                 None => main.await,
             }
-        }))
+        });
+        Ok((serving, routing))
     }
 }
 

@@ -13,7 +13,7 @@ use forebay_db::Db;
 use forebay_gateway::config::GatewayConfig;
 use forebay_gateway::served_by;
 use forebay_gateway::service::{Deps as ServiceDeps, Patience, Service};
-use forebay_http::cursor::Signer;
+use forebay_http::cursor::Sealer;
 use forebay_http::internal::Keys;
 use forebay_model::time::SharedClock;
 use forebay_process::Process;
@@ -143,7 +143,7 @@ impl Wired {
             db: db.clone(),
             catalog,
             identity,
-            signer: self.signer(db).await?,
+            sealer: self.sealer(db).await?,
             clock: ground.clock.clone(),
             stopping: ground.stopping.clone(),
         };
@@ -154,10 +154,10 @@ impl Wired {
         Ok(())
     }
 
-    async fn signer(&self, db: &Db) -> Result<Signer, Failure> {
+    async fn sealer(&self, db: &Db) -> Result<Sealer, Failure> {
         match &self.auth {
-            Some(opened) => Ok(opened.signer.clone()),
-            None => forebay_auth::signer(db).await.map_err(|e| other(&e)),
+            Some(opened) => Ok(opened.sealer.clone()),
+            None => forebay_auth::sealer(db).await.map_err(|e| other(&e)),
         }
     }
 

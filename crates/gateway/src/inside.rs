@@ -77,6 +77,7 @@ impl Gateway {
             cors,
             headers,
             proxies,
+            routes: Arc::default(),
             max_header_bytes,
             max_headers,
             ..config

@@ -1,10 +1,12 @@
 //! The one door: listens, bounds, identifies, routes, and writes every error the same way.
 
 mod answer;
+pub mod api;
 mod arrival;
 mod authenticate;
 pub mod client;
 pub mod config;
+mod controllers;
 pub mod cors;
 mod credential;
 mod framing;
@@ -21,6 +23,7 @@ mod passage;
 mod pattern;
 mod pipeline;
 mod request_id;
+pub mod routes;
 pub mod service;
 pub mod shield;
 mod trace;
@@ -38,6 +41,7 @@ pub use listen::{Door, Listening};
 
 use config::GatewayConfig;
 use limit::Limits;
+use routes::Routing;
 
 /// What the process says about itself.
 #[async_trait]
@@ -61,6 +65,7 @@ struct Inner {
     status: Arc<dyn Status>,
     config: GatewayConfig,
     limits: Arc<Limits>,
+    routing: Arc<Routing>,
     in_flight: metrics::Gauge,
 }
 
@@ -83,8 +88,20 @@ impl Gateway {
     ) -> Gateway {
         let limits = Arc::new(Limits::new(&config.limits, config.limit_keys));
         let in_flight = metrics::gauge!("forebay_http_in_flight");
-        let inner = Inner { router: routes, entrance, status, config, limits, in_flight };
+        let routing = Routing::new(&config.routes);
+        let router = match entrance {
+            Entrance::Open(_) => {
+                routes.merge(served_by("gateway", controllers::router(routing.clone())))
+            }
+            Entrance::Inside(_) => routes,
+        };
+        let inner = Inner { router, entrance, status, config, limits, routing, in_flight };
         Gateway { inner: Arc::new(inner) }
+    }
+
+    /// The users' routes, to be swapped.
+    pub fn routing(&self) -> Arc<Routing> {
+        self.inner.routing.clone()
     }
 }
 

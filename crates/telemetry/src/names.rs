@@ -84,6 +84,12 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
         "Connections to endpoints that are open, by upstream",
     ),
     (
+        "forebay_config_reloads_total",
+        Counter,
+        Unit::Count,
+        "Times that the configuration was read again, by outcome",
+    ),
+    (
         "forebay_records_total",
         Counter,
         Unit::Count,

@@ -72,6 +72,7 @@ fn config() -> GatewayConfig {
         limit_keys: 100,
         cors: Vec::new(),
         headers: Vec::new(),
+        routes: Arc::default(),
         access_log: false,
     }
 }

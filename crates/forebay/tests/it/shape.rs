@@ -97,6 +97,9 @@ impl Ground<'_> {
         let mut command = forebay();
         command.arg("serve").args((!parts.is_empty()).then_some(parts));
         command.arg("--data").arg(&data).stdout(Stdio::piped());
+        if data.join("app.yaml").exists() {
+            command.arg("--config").arg(&data);
+        }
         for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
             command.env(name, "127.0.0.1:0");
         }

@@ -246,6 +246,12 @@ impl Server {
         self.start_again(environment);
     }
 
+    /// Sends the process a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// Asks the process to stop; returns its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         // The gateway first: what it still hands on is answered.

@@ -46,7 +46,9 @@ struct Caller {
 impl Caller {
     fn asked(&self) -> Asked<'_> {
         let Caller { method, uri, client, who } = self;
-        Asked { method, path: uri.path(), client: *client, who: who.as_deref() }
+        // What goes to users' services is not metered.
+        let route = None;
+        Asked { method, path: uri.path(), route, client: *client, who: who.as_deref() }
     }
 }
 

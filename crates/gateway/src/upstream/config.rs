@@ -164,7 +164,7 @@ impl Default for PoolLimits {
 }
 
 /// An upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UpstreamConfig {
     pub(crate) name: String,
     pub(crate) targets: Vec<Target>,
@@ -178,7 +178,7 @@ pub struct UpstreamConfig {
 }
 
 /// Where an endpoint is.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     /// `host:port`; an IPv6 address stands in brackets.
     pub(crate) address: String,

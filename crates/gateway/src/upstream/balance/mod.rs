@@ -23,6 +23,14 @@ pub(crate) struct Kind {
     pub(crate) build: fn(usize) -> Box<dyn Balance>,
 }
 
+impl PartialEq for Kind {
+    fn eq(&self, other: &Kind) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Kind {}
+
 /// A strategy at work.
 pub(crate) trait Balance: Send + Sync {
     /// Picks an endpoint that may be used; none when there is none.
