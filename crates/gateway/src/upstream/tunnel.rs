@@ -62,8 +62,14 @@ async fn carry(
         let _ = to_client.shutdown().await;
     };
     let (mut inward, mut outward) = (std::pin::pin!(inward), std::pin::pin!(outward));
+    // Whoever does not come to the end of a frame, or does not agree to the end, has had its time.
+    let late = async {
+        hang_up.cancelled().await;
+        tokio::time::sleep(PARTING).await;
+    };
     // Whether there was a last word or not, it is over.
     let _ = tokio::select! {
+        () = late => Ok(()),
         () = &mut inward => tokio::time::timeout(LAST_WORD, outward).await,
         () = &mut outward => tokio::time::timeout(LAST_WORD, inward).await,
     };
