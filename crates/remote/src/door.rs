@@ -68,7 +68,7 @@ impl Door {
             let Some(address) = self.place.addresses.get(at) else { break };
             // Who does not answer leaves the others half of the time.
             let left = end.saturating_duration_since(Instant::now());
-            let until = if n + 1 == tries { end } else { Instant::now() + left / 2 };
+            let until = if n + 1 >= count { end } else { Instant::now() + left / 2 };
             let asked = self.once(address, (&method, path), body.as_ref());
             match timeout_at(until, asked).await {
                 Ok(Ok(answer)) => {

@@ -26,8 +26,10 @@ const MOST: usize = 10_000;
 const LISTEN: Duration = Duration::from_millis(250);
 /// How long what is remembered is trusted while nobody answers.
 const TRUSTED: Duration = Duration::from_secs(1);
-/// How long it may take to say who somebody is.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it may take to say whether anything has changed.
+const PATIENCE_TO_LISTEN: Duration = Duration::from_secs(1);
+/// How long it may take to say who somebody is: a process with much to do is not away.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long it may take to write down who looks through whose eyes.
 const PATIENCE_TO_WRITE: Duration = Duration::from_secs(10);
 
@@ -101,7 +103,7 @@ impl RemoteIdentity {
     pub async fn listen(&self) -> Result<()> {
         let asked = Instant::now();
         let path = (Method::GET, "/internal/v1/changes");
-        let answer = self.door.ask(path, None, PATIENCE).await?;
+        let answer = self.door.ask(path, None, PATIENCE_TO_LISTEN).await?;
         self.heard(number(&answer)?);
         self.memory().heard = Some(asked);
         Ok(())
