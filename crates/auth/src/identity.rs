@@ -1,6 +1,8 @@
 //! The door at which everybody is asked who they are: remembered, and forgotten when anything
 //! changes.
 
+mod outside;
+
 use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,6 +18,7 @@ use forebay_model::time::{SharedClock, Timestamp};
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::issuer::Issuers;
 use crate::session::{IDLE, Secrets};
 use crate::sql::{api_key, head, session};
 use crate::token::keyring::Keyring;
@@ -38,6 +41,8 @@ pub(crate) struct Means {
     pub(crate) issuer: String,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Others whose tokens are taken.
+    pub(crate) issuers: Arc<Issuers>,
 }
 
 /// What was used.
@@ -330,10 +335,7 @@ impl Identity for Directory {
             None if !shown.cookie && key::is_whole(shown.secret) => {
                 within(self.look_up_key(hash)).await?
             }
-            None => match self.session_of(&shown) {
-                Some(session) => within(self.look_up_session(hash, &session)).await?,
-                None => None,
-            },
+            None => self.look_up_token(hash, &shown).await?,
         };
         let now = self.clock.now();
         let Some(known) = known.filter(|known| known.is_good(now, shown.address)) else {
@@ -368,6 +370,9 @@ impl Identity for Directory {
             self.means.fixed.as_ref().filter(|(_, who)| who.id == principal.id)
         {
             return Ok(Some(fixed.clone()));
+        }
+        if let Some(until) = principal.until {
+            return Ok(within(self.token_again(principal, until)).await?);
         }
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
         let remembered = id.and_then(|id| self.memory().current.get(id).cloned());

@@ -10,6 +10,7 @@ mod directory;
 mod email;
 mod factor;
 mod identity;
+pub mod issuer;
 mod key;
 pub mod offline;
 mod open;
@@ -39,6 +40,7 @@ pub use password::Scheme;
 
 use config::AuthConfig;
 use identity::Directory;
+use issuer::Issuers;
 use password::Hasher;
 use password::pool::Pool;
 use seal::Master;
@@ -71,6 +73,8 @@ struct Inner {
     refusals: audit::Refusals,
     /// Who writes tokens, and whom they are for.
     issuer: String,
+    /// Others whose tokens are taken.
+    issuers: Arc<Issuers>,
     keyring: Arc<Keyring>,
     secrets: Arc<Secrets>,
 }
@@ -93,7 +97,8 @@ impl Auth {
             tasks::listen(directory),
             tasks::note_used(directory, db),
             tasks::turn_keys(&self),
-            tasks::unlock(&self)
+            tasks::unlock(&self),
+            self.inner.issuers.keep()
         );
     }
 }

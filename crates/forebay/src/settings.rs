@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 mod gateway;
+mod issuers;
 
 use crate::Failure;
 
@@ -59,6 +60,7 @@ struct Auth {
     bcrypt_cost: u32,
     hash_wait: Span,
     registration: String,
+    issuers: Vec<issuers::Written>,
 }
 
 #[derive(Deserialize)]
@@ -210,6 +212,7 @@ impl Auth {
             scheme,
             hash_wait: self.hash_wait.0,
             registration,
+            issuers: issuers::read(self.issuers, config)?,
         })
     }
 }
