@@ -20,6 +20,7 @@ mod framing;
 mod ingest;
 mod injections;
 mod input;
+mod issuers;
 mod keys;
 mod ledger;
 mod limits;
