@@ -300,8 +300,7 @@ mod scenario {
         let ask = async |token: &str, method: Method, path: &str, body: Value| {
             answer(s.request_by(token, method, path).json(&body)).await
         };
-        let password =
-            json!({"current_password": "x", "new_password": "wet otter climbs 9 stairs"});
+        let password = json!({"current": "x", "new": "wet otter climbs 9 stairs"});
         for (method, path, body) in [
             (Method::PATCH, "/v1/me", json!({"name": "x"})),
             (Method::DELETE, "/v1/me", json!({})),
