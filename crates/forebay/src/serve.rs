@@ -25,6 +25,7 @@ use http::StatusCode;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::reload::Reloads;
 use crate::settings::Settings;
 use crate::{Failure, demo, openapi, setup};
 
@@ -81,7 +82,7 @@ async fn serve(
             db: db.clone(),
             catalog: catalog.clone(),
             identity: identity.clone(),
-            signer: opened.signer.clone(),
+            sealer: opened.sealer.clone(),
             clock: clock.clone(),
             stopping: stopping.clone(),
         },
@@ -96,6 +97,7 @@ async fn serve(
         .merge(served_by("gateway", described(description)));
     let status = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
+    let reloads = Reloads::new(config.clone(), gateway.routing()).map_err(|e| other(&e))?;
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.clone().tasks());
@@ -105,6 +107,7 @@ async fn serve(
     announce(&data_dir, addresses).map_err(|e| other(&e))?;
     let link = setup::offer(&data_dir, addresses.0, opened.setup.as_deref());
     let link = link.map_err(|e| other(&e))?;
+    let reloading = tokio::spawn(reloads.watch());
     let offering = tokio::spawn(setup::watch(opened.auth.clone(), data_dir.clone()));
     banner(addresses.0, mode, &Shown { made: opened.made, for_this_run, setup: link });
     tracing::info!(listen = %addresses.0, admin = %addresses.1, "ready");
@@ -121,6 +124,7 @@ async fn serve(
     tasks.abort();
     identities.abort();
     offering.abort();
+    reloading.abort();
     db.writer().close();
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));

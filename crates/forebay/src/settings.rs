@@ -1,6 +1,7 @@
 //! From settings to what each service takes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use forebay_auth::Scheme;
 use forebay_auth::config::{AuthConfig, Registration};
@@ -16,6 +17,9 @@ use serde::de::DeserializeOwned;
 
 mod gateway;
 mod issuers;
+mod routes;
+
+pub(crate) use routes::plan;
 
 use crate::Failure;
 
@@ -152,6 +156,7 @@ impl Settings {
                 limit_keys: gateway.limit_keys,
                 cors: gateway.cors(config)?,
                 headers: gateway.headers(config)?,
+                routes: Arc::new(plan(config)?),
                 access_log: logging.access,
             },
             auth,
