@@ -1,6 +1,8 @@
 //! The door at which everybody is asked who they are: remembered, and forgotten when anything
 //! changes.
 
+mod outside;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -14,6 +16,7 @@ use forebay_model::principal::{Principal, VIEW_AS};
 use forebay_model::time::{SharedClock, Timestamp};
 use tokio::sync::watch;
 
+use crate::issuer::Issuers;
 use crate::session::{IDLE, Secrets};
 use crate::sql::{api_key, head, session};
 use crate::token::keyring::Keyring;
@@ -39,6 +42,8 @@ pub(crate) struct Means {
     pub(crate) issuer: String,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Others whose tokens are taken.
+    pub(crate) issuers: Arc<Issuers>,
 }
 
 /// What was used.
@@ -274,10 +279,7 @@ impl Directory {
             None if !shown.cookie && key::is_whole(shown.secret) => {
                 Ok(within(self.look_up_key(hash)).await?)
             }
-            None => match self.session_of(&shown) {
-                Some(session) => Ok(within(self.look_up_session(hash, &session)).await?),
-                None => Ok(None),
-            },
+            None => Ok(self.look_up_token(hash, &shown).await?),
         }
     }
 
@@ -335,6 +337,9 @@ impl Identity for Directory {
             self.means.fixed.as_ref().filter(|(_, who)| who.id == principal.id)
         {
             return Ok(Some(fixed.clone()));
+        }
+        if let Some(until) = principal.until {
+            return Ok(within(self.token_again(principal, until)).await?);
         }
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
         let remembered = id.and_then(|id| self.memory().current.get(id).cloned());

@@ -11,6 +11,7 @@ mod email;
 mod factor;
 mod identity;
 mod internal;
+pub mod issuer;
 mod key;
 pub mod offline;
 mod open;
@@ -40,6 +41,7 @@ pub use password::Scheme;
 
 use config::AuthConfig;
 use identity::Directory;
+use issuer::Issuers;
 use password::Hasher;
 use password::pool::Pool;
 use seal::Master;
@@ -72,6 +74,8 @@ struct Inner {
     refusals: audit::Refusals,
     /// Who writes tokens, and whom they are for.
     issuer: String,
+    /// Others whose tokens are taken.
+    issuers: Arc<Issuers>,
     keyring: Arc<Keyring>,
     secrets: Arc<Secrets>,
 }
@@ -100,7 +104,8 @@ impl Auth {
             tasks::listen(directory),
             tasks::note_used(directory, db),
             tasks::turn_keys(&self),
-            tasks::unlock(&self)
+            tasks::unlock(&self),
+            self.inner.issuers.keep()
         );
     }
 }

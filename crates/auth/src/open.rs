@@ -10,6 +10,7 @@ use forebay_model::time::{SharedClock, Timestamp};
 use crate::audit::Refusals;
 use crate::config::AuthConfig;
 use crate::identity::{Directory, Means};
+use crate::issuer::Issuers;
 use crate::password::pool::Pool;
 use crate::password::{Hasher, Scheme};
 use crate::seal::Master;
@@ -102,10 +103,17 @@ impl Auth {
             || format!("urn:forebay:{}", uuid::Uuid::from_bytes(master.derive("issuer"))),
             str::to_owned,
         );
+        let issuers = other_issuers(&config, &issuer, &clock)?;
         let keyring = Arc::new(Keyring::default());
         let secrets = Arc::new(Secrets::new(&master));
         let (keys, proofs) = (keyring.clone(), secrets.clone());
-        let means = Means { fixed, issuer: issuer.clone(), keyring: keys, secrets: proofs };
+        let means = Means {
+            fixed,
+            issuer: issuer.clone(),
+            keyring: keys,
+            secrets: proofs,
+            issuers: issuers.clone(),
+        };
         let inner = Inner {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
             db: db.clone(),
@@ -118,6 +126,7 @@ impl Auth {
             slowed: tokio::sync::Semaphore::new(crate::SLOWED),
             refusals: Refusals::new(),
             issuer,
+            issuers,
             keyring,
             secrets,
             master,
@@ -180,6 +189,21 @@ pub async fn sealer(db: &Db) -> Result<Sealer, Error> {
         Box::pin(async move { setting::keep(conn, CURSOR_SECRET, secret).await })
     });
     Ok(Sealer::new(&run.await?))
+}
+
+/// The issuers whose tokens are taken besides our own.
+fn other_issuers(
+    config: &AuthConfig,
+    own: &str,
+    clock: &SharedClock,
+) -> Result<Arc<Issuers>, OpenError> {
+    if config.issuers.iter().any(|issuer| issuer.issuer == own) {
+        let what = format!("auth.issuers: `{own}` is this Forebay itself");
+        return Err(OpenError::Configuration(what));
+    }
+    let issuers = Issuers::new(&config.issuers, clock);
+    let wrong = |what| OpenError::Configuration(format!("auth.issuers: {what}"));
+    issuers.map(Arc::new).map_err(wrong)
 }
 
 /// Finds the master key, and refuses one that is not the database's.

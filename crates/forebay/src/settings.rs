@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 mod gateway;
+mod issuers;
 mod routes;
 
 pub(crate) use routes::plan;
@@ -83,6 +84,7 @@ struct Auth {
     bcrypt_cost: u32,
     hash_wait: Span,
     registration: String,
+    issuers: Vec<issuers::Written>,
 }
 
 #[derive(Deserialize)]
@@ -239,6 +241,7 @@ impl Auth {
             scheme,
             hash_wait: self.hash_wait.0,
             registration,
+            issuers: issuers::read(self.issuers, config)?,
         })
     }
 }

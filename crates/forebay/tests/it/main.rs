@@ -22,6 +22,7 @@ mod identities;
 mod ingest;
 mod injections;
 mod input;
+mod issuers;
 mod keys;
 mod ledger;
 mod limits;

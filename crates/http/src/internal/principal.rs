@@ -21,6 +21,7 @@ pub fn write(who: &Principal) -> Value {
         filter,
         viewer,
         proven_at,
+        until,
     } = who;
     let permissions: Vec<String> = permissions.iter().map(ToString::to_string).collect();
     let mut written = json!({"id": id, "name": name, "may": permissions, "roles": roles});
@@ -36,8 +37,10 @@ pub fn write(who: &Principal) -> Value {
             written[name] = text.as_str().into();
         }
     }
-    if let Some(at) = proven_at {
-        written["proven"] = at.micros().into();
+    for (name, at) in [("proven", proven_at), ("until", until)] {
+        if let Some(at) = at {
+            written[name] = at.micros().into();
+        }
     }
     if let Some(viewer) = viewer {
         written["viewer"] = write(viewer);
@@ -67,10 +70,8 @@ pub fn read(written: &Value) -> Option<Principal> {
         session_id: text(who, "session")?,
         filter: text(who, "filter")?,
         viewer,
-        proven_at: match who.get("proven") {
-            Some(at) => Some(Timestamp::from_micros(at.as_i64()?)),
-            None => None,
-        },
+        proven_at: time(who, "proven")?,
+        until: time(who, "until")?,
     })
 }
 
@@ -78,6 +79,14 @@ pub fn read(written: &Value) -> Option<Principal> {
 fn text(who: &Map<String, Value>, name: &str) -> Option<Option<String>> {
     match who.get(name) {
         Some(text) => Some(Some(text.as_str()?.to_owned())),
+        None => Some(None),
+    }
+}
+
+/// The inner one is what is there.
+fn time(who: &Map<String, Value>, name: &str) -> Option<Option<Timestamp>> {
+    match who.get(name) {
+        Some(at) => Some(Some(Timestamp::from_micros(at.as_i64()?))),
         None => Some(None),
     }
 }
