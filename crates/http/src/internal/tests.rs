@@ -27,6 +27,7 @@ fn somebody() -> Principal {
         filter: Some("data.owner == \"me\"".into()),
         viewer: Some(Arc::new(viewer)),
         proven_at: Some(now()),
+        until: Some(now()),
     }
 }
 
