@@ -5,7 +5,7 @@
 use std::io;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::time::Sleep;
 
 use crate::answer::by_status;
-use crate::head::{Verdict, Watch};
+use crate::framing::{Fault, Framing};
 use crate::passage::Passage;
 
 /// A bare answer is shorter than this.
@@ -32,12 +32,14 @@ pub(crate) struct State {
     pub(crate) busy: AtomicBool,
     /// Whether the last request has a body whose end was not read.
     pub(crate) unread: AtomicBool,
+    /// Whether a body broke off: where the next request would begin is not known.
+    pub(crate) broken: AtomicBool,
     /// How many requests have come.
     pub(crate) requests: AtomicU64,
     /// Whether the connection speaks another protocol from now on: it has no heads.
     pub(crate) upgraded: AtomicBool,
-    /// What was seen of the head that is being read.
-    pub(crate) verdict: Mutex<Verdict>,
+    /// What broke the framing: nothing behind it is read.
+    pub(crate) fault: OnceLock<Fault>,
     /// The request by which the connection was upgraded: it goes on for as long.
     pub(crate) upgrade: Mutex<Option<Arc<Passage>>>,
 }
@@ -55,9 +57,7 @@ pub(crate) struct Filled<S: Socket> {
     head_timeout: Duration,
     /// The end of that time, and how many requests had come when it began.
     head: Option<(Pin<Box<Sleep>>, u64)>,
-    /// Looks at the head that comes, and how many requests had come when it began.
-    watch: Option<(Watch, u64)>,
-    max_head_bytes: usize,
+    framing: Framing,
 }
 
 /// What a connection stands on.
@@ -82,23 +82,23 @@ impl<S: Socket> Filled<S> {
             lingering: None,
             head_timeout,
             head,
-            watch: None,
-            max_head_bytes,
+            framing: Framing::new(max_head_bytes),
         }
     }
 
-    /// Looks at what came of a head. Of heads that come before the answer to the one before them,
-    /// and after a body that nobody read, nothing is known here: where they begin is hyper's secret.
-    fn look(&mut self, bytes: &[u8]) {
-        if self.state.unread.load(Ordering::Relaxed) {
+    /// Looks at what came. Where the framing breaks, the protocol layer gets a byte that stands in no
+    /// head and in no size, so that it refuses what is there in its turn: behind the answers to
+    /// whatever came before. It gets no more than that.
+    fn look(&mut self, buf: &mut ReadBuf<'_>, before: usize) {
+        if self.state.upgraded.load(Ordering::Relaxed) {
             return;
         }
-        let requests = self.state.requests.load(Ordering::Relaxed);
-        self.watch.take_if(|(_, before)| *before != requests);
-        let max = self.max_head_bytes;
-        let (watch, _) = self.watch.get_or_insert_with(|| (Watch::new(max), requests));
-        let mut verdict = self.state.verdict.lock().unwrap_or_else(PoisonError::into_inner);
-        *verdict = watch.see(bytes);
+        if let Some((at, fault)) = self.framing.see(&buf.filled()[before..]) {
+            buf.set_filled(before + at + 1);
+            buf.filled_mut()[before + at] = 0;
+            // There is one, and it is the first.
+            let _ = self.state.fault.set(fault);
+        }
     }
 
     /// Whether a head that has begun is not complete in time.
@@ -169,8 +169,11 @@ fn bare(bytes: &[u8]) -> Option<StatusCode> {
     text.get(9..12)?.parse().ok().and_then(|status| StatusCode::from_u16(status).ok())
 }
 
-fn full(status: StatusCode) -> Vec<u8> {
-    let error = by_status(status);
+fn full(status: StatusCode, fault: Option<&Fault>) -> Vec<u8> {
+    let mut error = by_status(fault.map_or(status, |fault| fault.0));
+    if let Some(Fault(_, what)) = fault {
+        error.detail = (*what).into();
+    }
     let id = uuid::Uuid::now_v7().to_string();
     let body = document(&error, &id);
     let status = StatusCode::from_u16(error.code.status()).unwrap_or(status);
@@ -191,6 +194,9 @@ impl<S: Socket> AsyncRead for Filled<S> {
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if let Some(Fault(_, what)) = this.state.fault.get() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, *what)));
+        }
         if this.head_is_late(cx) {
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
@@ -204,9 +210,7 @@ impl<S: Socket> AsyncRead for Filled<S> {
             let end = Box::pin(tokio::time::sleep(this.head_timeout));
             this.head = Some((end, this.state.requests.load(Ordering::Relaxed)));
         }
-        if begins {
-            this.look(&buf.filled()[before..]);
-        }
+        this.look(buf, before);
         Poll::Ready(Ok(()))
     }
 }
@@ -223,7 +227,7 @@ impl<S: Socket> AsyncWrite for Filled<S> {
             && let Some(status) = bare(buf)
         {
             this.state.unread.store(true, Ordering::Relaxed);
-            this.instead = Some((full(status), 0, buf.len()));
+            this.instead = Some((full(status, this.state.fault.get()), 0, buf.len()));
         }
         let socket = this.socket.as_mut().ok_or_else(gone)?;
         let Some((bytes, written, stands_for)) = &mut this.instead else {
@@ -263,7 +267,7 @@ mod tests {
         assert_eq!(bare(answer), Some(StatusCode::BAD_REQUEST));
         assert_eq!(bare(&answer[..answer.len() - 1]), None);
         assert_eq!(bare(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"), None);
-        let text = String::from_utf8(full(StatusCode::BAD_REQUEST)).unwrap();
+        let text = String::from_utf8(full(StatusCode::BAD_REQUEST, None)).unwrap();
         assert!(text.contains("\"code\":\"bad_request\""), "{text}");
     }
 }

@@ -9,6 +9,7 @@ pub mod config;
 mod controllers;
 pub mod cors;
 mod credential;
+mod framing;
 #[doc(hidden)]
 pub mod fuzz;
 mod head;

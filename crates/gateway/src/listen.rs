@@ -10,7 +10,8 @@ use std::time::Duration;
 
 use axum::body::Body;
 use bytes::Bytes;
-use http::StatusCode;
+use http::header::CONNECTION;
+use http::{HeaderValue, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -148,9 +149,7 @@ impl Service<http::Request<Incoming>> for Serving {
             state.requests.fetch_add(1, Ordering::Relaxed);
             state.busy.store(true, Ordering::Relaxed);
             state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
-            let sight =
-                std::mem::take(&mut *state.verdict.lock().unwrap_or_else(PoisonError::into_inner));
-            let checked = head::check(&request, sight, gateway.inner.config.max_header_bytes);
+            let checked = head::check(&request);
             // From here on there is one path, for whoever looks at it.
             let checked = checked.and_then(|()| normal::target(request.uri_mut()));
             let arrival = Arrival::default();
@@ -163,10 +162,14 @@ impl Service<http::Request<Incoming>> for Serving {
                 return Ok(response.map(|body| Tracked { body, state, passage: None }));
             }
             let passage = Passage::begin(&gateway, &request, arrival);
-            let response = match checked {
+            let mut response = match checked {
                 Err(error) => gateway.refuse(&passage, &error),
                 Ok(()) => gateway.answer(&passage, request).await,
             };
+            if state.broken.load(Ordering::Relaxed) {
+                let headers = response.headers_mut();
+                headers.insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
             state.upgraded.store(upgraded, Ordering::Relaxed);
             Ok(response.map(|body| Tracked { body, state, passage: Some(passage) }))
@@ -197,7 +200,7 @@ impl HttpBody for Sent {
         let frame = ready!(frame);
         match &frame {
             Some(Ok(frame)) => self.arrival.came(frame.data_ref().map_or(0, Bytes::len)),
-            Some(Err(_)) => {}
+            Some(Err(_)) => self.state.broken.store(true, Ordering::Relaxed),
             None => self.state.unread.store(false, Ordering::Relaxed),
         }
         Poll::Ready(frame)

@@ -14,6 +14,7 @@ use crate::Gateway;
 use crate::arrival::Arrival;
 use crate::limit::Ticket;
 use crate::note::Route;
+use crate::pattern::Place;
 use crate::request_id::request_id;
 use crate::routes::Snapshot;
 use crate::trace::Trace;
@@ -76,6 +77,12 @@ impl Passage {
             in_flight: inner.in_flight.clone(),
             logged,
         })
+    }
+
+    /// What is asked for.
+    pub(crate) fn place(&self) -> Place<'_> {
+        let route = self.route.get().and_then(|route| route.1.strip_prefix("routes."));
+        Place { method: &self.method, path: self.uri.path(), route }
     }
 
     /// Remembers how it was answered.

@@ -7,10 +7,20 @@ use http::Method;
 pub(crate) struct Patterns(Vec<Pattern>);
 
 #[derive(Debug, Clone)]
-struct Pattern {
-    /// None for any.
-    method: Option<Method>,
-    path: PathPattern,
+enum Pattern {
+    /// No method is any.
+    Asked(Option<Method>, PathPattern),
+    /// `routes.shop`: what takes this route of the user's.
+    Route(String),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) path: &'r str,
+    /// The user's route that it takes, as far as that is known.
+    pub(crate) route: Option<&'r str>,
 }
 
 /// A path: `/a/b`, `/a/{id}`, `/a/*`, or `/a` with all that is below it.
@@ -50,11 +60,16 @@ impl Patterns {
     }
 
     /// The number of the first that fits, 0 where all do.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<usize> {
+    pub(crate) fn find(&self, place: Place<'_>) -> Option<usize> {
         if self.0.is_empty() {
             return Some(0);
         }
-        self.0.iter().position(|pattern| pattern.fits(method, path))
+        self.0.iter().position(|pattern| pattern.fits(place))
+    }
+
+    /// Whether one is a user's route by its name.
+    pub(crate) fn names_routes(&self) -> bool {
+        self.0.iter().any(|pattern| matches!(pattern, Pattern::Route(_)))
     }
 }
 
@@ -63,6 +78,9 @@ impl Pattern {
         let wrong = || {
             format!("`{text}` is no route such as `POST /v1/streams/{{stream}}/records` or `/v1/*`")
         };
+        if let Some(name) = text.trim().strip_prefix("routes.") {
+            return Ok(Pattern::Route(name.to_owned()));
+        }
         let (method, path) = match text.trim().split_once(' ') {
             Some((method, path)) => (Some(method), path.trim()),
             None => (None, text.trim()),
@@ -73,16 +91,19 @@ impl Pattern {
         }
         let method = method.map(|method| Method::from_bytes(method.as_bytes()));
         let method = method.transpose().map_err(|_| wrong())?;
-        Ok(Pattern { method, path: PathPattern::read(path).ok_or_else(wrong)? })
+        Ok(Pattern::Asked(method, PathPattern::read(path).ok_or_else(wrong)?))
     }
 
     /// Paths are compared as they are written, which is how they are routed.
-    fn fits(&self, method: &Method, path: &str) -> bool {
-        let head = *method == Method::HEAD && self.method == Some(Method::GET);
-        if !head && self.method.as_ref().is_some_and(|m| m != method) {
-            return false;
+    fn fits(&self, place: Place<'_>) -> bool {
+        match self {
+            Pattern::Route(name) => place.route == Some(name),
+            Pattern::Asked(method, path) => {
+                let head = *place.method == Method::HEAD && *method == Some(Method::GET);
+                let asked = head || method.as_ref().is_none_or(|method| method == place.method);
+                asked && path.fits(place.path)
+            }
         }
-        self.path.fits(path)
     }
 }
 
@@ -155,8 +176,10 @@ mod tests {
     #[test]
     fn routes_fit_by_segment() {
         let fits = |route: &str, method: Method, path: &str| {
-            Patterns::new(&[route.to_owned()]).unwrap().find(&method, path).is_some()
+            let place = Place { method: &method, path, route: Some("shop") };
+            Patterns::new(&[route.to_owned()]).unwrap().find(place).is_some()
         };
+        assert!(fits("routes.shop", Method::GET, "/x") && !fits("routes.sho", Method::GET, "/x"));
         let records = "POST /v1/streams/{stream}/records";
         assert!(fits(records, Method::POST, "/v1/streams/a/records"));
         for (method, path) in [
@@ -172,7 +195,10 @@ mod tests {
         assert!(fits("/v1/*", Method::GET, "/v1/a/b") && fits("/*", Method::GET, "/"));
         assert!(fits("/v1/*", Method::GET, "/v1/") && !fits("/v1/*", Method::GET, "/v10/a"));
         assert!(!fits("/v1/*", Method::GET, "/v1"));
-        assert_eq!(Patterns::default().find(&Method::GET, "/x"), Some(0));
+        assert_eq!(
+            Patterns::default().find(Place { method: &Method::GET, path: "/x", route: None }),
+            Some(0)
+        );
         for bad in ["", "v1", "GET", "get /v1", "/a*", "/a/*/b", "/{}", "/{a", "/a?b", "GET  "] {
             assert!(Patterns::new(&[bad.to_owned()]).is_err(), "{bad}");
         }

@@ -15,8 +15,8 @@ use forebay_http::principal::Peer;
 use forebay_model::Error;
 use forebay_model::principal::{METRICS_READ, Principal};
 use futures_util::FutureExt;
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONNECTION};
-use http::{HeaderValue, Method};
 use tower::ServiceExt;
 use tracing::Instrument as _;
 
@@ -25,6 +25,7 @@ use crate::health::reads;
 use crate::limit::{Asked, Stage};
 use crate::note::{Route, note};
 use crate::passage::Passage;
+use crate::pattern::Place;
 use crate::routes::{Theirs, host};
 use crate::{Gateway, answer, cors, request_id, shield};
 
@@ -73,16 +74,13 @@ impl Gateway {
         }
         // Limits by address before anything is looked up: floods of wrong keys stay cheap.
         limit(passage, Stage::Address, None)?;
-        // A browser asks whether it may ask, and has no key to show for that.
-        let told = cors::preflight(&self.inner.config.cors, method, path, request.headers());
-        if let Some(Ok(allowed)) = told {
-            return Ok(allowed);
-        }
         // Where to: a user's service, or ours. That says whether it matters who asks.
         let route = self.take(passage, request.headers()).await?;
-        // What no rule allows, a user's service may.
-        if let (None, Some(refused)) = (&route, told) {
-            return refused;
+        // A browser asks whether it may ask, and has no key to show for that. What no rule allows, a
+        // user's service may.
+        let told = cors::preflight(&self.inner.config.cors, passage.place(), request.headers());
+        if let Some(told) = told.filter(|told| told.is_ok() || route.is_none()) {
+            return told;
         }
         if let (None, Some(well)) = (&route, self.health(method, path).await) {
             return Ok(well);
@@ -127,7 +125,7 @@ impl Gateway {
 
     /// The way out, which every answer takes, whoever gave it.
     fn finish(&self, passage: &Arc<Passage>, mut response: Response) -> Response {
-        let (config, method, path) = (&self.inner.config, &passage.method, passage.uri.path());
+        let config = &self.inner.config;
         // What users' services say stands.
         let theirs = response.extensions_mut().remove::<Theirs>().is_some();
         if !theirs {
@@ -150,13 +148,13 @@ impl Gateway {
             ticket.write(headers);
         }
         // Errors too: a page that cannot read why it was refused tries again.
-        cors::answer(&config.cors, (method, path, passage.origin.as_ref()), headers);
+        cors::answer(&config.cors, (passage.place(), passage.origin.as_ref()), headers);
         // What browsers must not do with it.
-        shield::answer(&config.headers, (method, path), theirs, headers);
+        shield::answer(&config.headers, passage.place(), theirs, headers);
         // Counted last, when nothing changes any more; the rest of the line is written when the last
         // byte has left.
         let took = passage.started.elapsed();
-        note(method, &response, took);
+        note(&passage.method, &response, took);
         let route = response.extensions().get::<Route>().cloned();
         passage.answered(response.status(), route, took);
         response
@@ -174,9 +172,9 @@ impl Gateway {
 /// Takes this request of the limits of a stage.
 fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
     let Some(ticket) = &passage.ticket else { return Ok(()) };
-    let (method, path): (&Method, &str) = (&passage.method, passage.uri.path());
+    let Place { method, path, route } = passage.place();
     let Peer(client, _) = passage.client;
-    ticket.enter(stage, Asked { method, path, client, who: who.map(Arc::as_ref) })
+    ticket.enter(stage, Asked { method, path, route, client, who: who.map(Arc::as_ref) })
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

@@ -20,7 +20,7 @@ pub async fn document(body: Body, max: usize) -> Result<Value, Error> {
         if long {
             return too_large();
         }
-        Error::new(Code::BadRequest, "the body broke off").cause(error)
+        Error::new(Code::BadRequest, "the body broke off, or its pieces are malformed").cause(error)
     })?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|e| Error::new(Code::InvalidJson, format!("the body is not UTF-8: {e}")))?;

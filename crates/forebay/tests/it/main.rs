@@ -43,6 +43,7 @@ mod sessions;
 mod settings;
 mod setup;
 mod signed_in;
+mod smuggling;
 mod streams;
 mod subscriptions;
 mod support;

@@ -539,6 +539,38 @@ async fn explain_says_which_route_and_why() {
 }
 
 #[tokio::test]
+async fn the_guide_says_what_can_be_set() {
+    let guide = include_str!("../../../../docs/guide/gateway.md");
+    let blocks = guide.split("```yaml\n").skip(1).filter_map(|from| from.split("```").next());
+    for (at, block) in blocks.enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        write(&folder, block);
+        let explain = |method: &str, url: &str, header: &str| {
+            let mut command = forebay();
+            command.args(["routes", "explain", method, url, "--json", "--header", header]);
+            let output = command.arg("--config").arg(folder.path()).output().unwrap();
+            let error = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(output.status.success(), "block {at}: {error}");
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()
+        };
+        let other = explain("GET", "/nothing", "a: b");
+        assert_eq!(other["route"], Value::Null);
+        if !block.contains("routes:\n  - name") {
+            continue;
+        }
+        let shop = explain("GET", "http://shop.example.com/items/7", "a: b");
+        assert_eq!(shop["route"]["name"], "shop");
+        let old = explain("POST", "/old/x?y", "a: b");
+        assert_eq!(old["goes"]["redirect"]["to"], "https://www.example.com/x?y");
+        // From another network the beta is not there.
+        let beta = explain("GET", "/items/7", "x-beta: 1");
+        assert_eq!(beta["route"], Value::Null);
+        let why = beta["routes"][0]["why"].as_str().unwrap();
+        assert_eq!(why, "its filter says no");
+    }
+}
+
+#[tokio::test]
 async fn a_wrong_entry_is_named_with_its_source() {
     let good = r#"[{"name": "u", "endpoints": ["http://127.0.0.1:1"]}]"#;
     for (routes, upstreams, said) in [

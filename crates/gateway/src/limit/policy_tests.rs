@@ -23,6 +23,7 @@ fn who(id: &str, roles: &[&str], permission: &str) -> Principal {
 
 fn keys(draft: &Draft, table: &Table, client: &str, who: Option<&Principal>) -> Vec<Key> {
     let asked = Asked {
+        route: None,
         method: &Method::GET,
         path: "/v1/streams/orders",
         client: client.parse().unwrap(),

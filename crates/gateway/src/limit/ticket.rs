@@ -194,7 +194,14 @@ impl Meter for Ticket {
         let mut taken = self.taken();
         let Some(caller) = taken.caller.take() else { return Ok(()) };
         let (method, path) = (&caller.method, caller.uri.path());
-        let asked = Asked { method, path, client: caller.client, who: caller.who.as_deref() };
+        let asked = Asked {
+            method,
+            path,
+            // What goes to users' services is not metered.
+            route: None,
+            client: caller.client,
+            who: caller.who.as_deref(),
+        };
         let all = streams.iter().map(|(_, count)| count).sum();
         let mut taking = Taking::new();
         for (at, counted) in self.limits.policies.iter().enumerate() {

@@ -25,7 +25,7 @@ use crate::authenticate::VIEW_AS;
 use crate::note::Route as Label;
 use crate::passage::Passage;
 use crate::upstream::{Passing, key};
-use crate::{Gateway, credential};
+use crate::{Gateway, cors, credential};
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 /// Who asks, for an upstream that is told.
@@ -198,7 +198,10 @@ impl Passage {
         asker: Asker<'_>,
     ) -> Result<Option<Option<Arc<Route>>>, Error> {
         let Peer(client, _) = self.client;
-        let asked = Asked::new(&self.method, &self.uri, headers, client);
+        // What a browser asks of a route is for that route, whatever its methods.
+        let wanted = cors::wanted(&self.method, headers);
+        let method = wanted.as_ref().unwrap_or(&self.method);
+        let asked = Asked::new(method, &self.uri, headers, client);
         let table = &self.routing.table;
         match table.find(&asked, asker) {
             Found::Own => Ok(Some(None)),

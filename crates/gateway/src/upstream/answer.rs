@@ -75,7 +75,10 @@ impl HttpBody for Answer {
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = self.poll_piece(cx);
         match &frame {
-            Poll::Ready(Some(Ok(_))) if self.body.is_end_stream() => self.finish(),
+            // Nobody asks for what comes after trailers.
+            Poll::Ready(Some(Ok(frame))) if frame.is_trailers() || self.body.is_end_stream() => {
+                self.finish();
+            }
             Poll::Ready(None) => self.finish(),
             Poll::Ready(Some(Err(_))) => self.break_off(),
             _ => {}

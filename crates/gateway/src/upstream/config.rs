@@ -340,3 +340,7 @@ impl PoolLimits {
         time("pool.wait", self.wait)
     }
 }
+
+#[cfg(test)]
+#[path = "config_tests.rs"]
+mod tests;

@@ -116,8 +116,7 @@ impl Connection {
     ) -> Result<Response<Incoming>, Broken> {
         self.seen.begin();
         let mut sent = pin!(self.sender.try_send_request(request));
-        let mut clock = Clock { patience, end, written: 0 };
-        clock.set(self.timer.as_mut());
+        let mut clock = Clock { patience, end, written: None };
         let (driver, timer, seen) = (&mut self.driver, &mut self.timer, &self.seen);
         let mut parts = None;
         let outcome = poll_fn(|cx| {
@@ -136,6 +135,9 @@ impl Connection {
                     Some(request) => Broken::Unsent(Box::new(request)),
                     None => broken(error.into_error()),
                 }));
+            }
+            if clock.moves(seen) {
+                clock.set(timer.as_mut());
             }
             while timer.as_mut().poll(cx).is_ready() {
                 if !clock.again(seen) {
@@ -178,7 +180,7 @@ struct Clock {
     patience: Duration,
     end: Option<Instant>,
     /// How much of the request was written when it was set.
-    written: u64,
+    written: Option<u64>,
 }
 
 impl Clock {
@@ -187,15 +189,15 @@ impl Clock {
         timer.reset(self.end.map_or(patient, |end| end.min(patient)));
     }
 
-    /// Whether there is still something to wait for: the endpoint takes the request, or it is the
-    /// client who is slow.
-    fn again(&mut self, seen: &Seen) -> bool {
-        if self.end.is_some_and(|end| end <= Instant::now()) {
-            return false;
-        }
-        let written = seen.written.load(Relaxed);
-        let moved = written != self.written;
-        self.written = written;
-        moved || (seen.uploading.load(Relaxed) && seen.starving.load(Relaxed))
+    /// Whether the endpoint has taken more of the request.
+    fn moves(&mut self, seen: &Seen) -> bool {
+        let written = Some(seen.written.load(Relaxed));
+        std::mem::replace(&mut self.written, written) != written
+    }
+
+    /// Whether there is still something to wait for: it is the client who is slow.
+    fn again(&self, seen: &Seen) -> bool {
+        let starving = seen.uploading.load(Relaxed) && seen.starving.load(Relaxed);
+        starving && self.end.is_none_or(|end| end > Instant::now())
     }
 }

@@ -70,7 +70,8 @@ impl Endpoints {
         let now = Instant::now();
         // The best are healthy and have a connection to give; then those where one has to wait; and when
         // nobody is healthy, who was ejected may be well again.
-        for (need, with_room) in [(need, true), (need, false), (Need::Any, false)] {
+        let last = if tried.is_empty() { Need::Any } else { need };
+        for (need, with_room) in [(need, true), (need, false), (last, false)] {
             // Another request may be quicker to claim a half-open one.
             for _ in 0..2 {
                 let ask = Ask { key, random: self.dice.roll() };
@@ -82,6 +83,13 @@ impl Endpoints {
             }
         }
         None
+    }
+
+    /// Whether there is one that was not tried.
+    pub(crate) fn has_other(&self, need: Need, tried: &[usize]) -> bool {
+        let now = Instant::now();
+        let fits = |at: &usize| !tried.contains(at) && self.health.usable(*at, need, now);
+        (0..self.all.len()).any(|at| fits(&at))
     }
 
     /// What a check has found.

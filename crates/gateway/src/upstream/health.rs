@@ -95,8 +95,9 @@ impl Member {
     fn eject(&mut self, rules: &Ejection, now: Instant) {
         // What went well since the last time counts for it.
         if let Some(back) = self.back.take() {
-            let well = now.saturating_duration_since(back).as_secs_f64();
-            let forgiven = (well / rules.base.as_secs_f64()) as u32;
+            let well = now.saturating_duration_since(back).as_nanos();
+            let forgiven = well / rules.base.as_nanos().max(1);
+            let forgiven = u32::try_from(forgiven).unwrap_or(u32::MAX);
             self.ejections = self.ejections.saturating_sub(forgiven);
         }
         let times = 1_u32.checked_shl(self.ejections.min(20)).unwrap_or(u32::MAX);

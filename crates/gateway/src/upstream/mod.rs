@@ -48,6 +48,8 @@ pub struct Upstream {
     config: UpstreamConfig,
     endpoints: Arc<Endpoints>,
     budget: Budget,
+    /// Ends what was upgraded.
+    hang_up: CancellationToken,
 }
 
 impl Upstream {
@@ -55,7 +57,7 @@ impl Upstream {
     pub fn new(config: UpstreamConfig) -> Arc<Upstream> {
         let endpoints = Arc::new(Endpoints::new(&config, RandomState::new().hash_one(0)));
         let budget = Budget::new(config.retries.budget_percent, Instant::now());
-        Arc::new(Upstream { config, endpoints, budget })
+        Arc::new(Upstream { config, endpoints, budget, hang_up: CancellationToken::new() })
     }
 
     /// Its name.
@@ -94,6 +96,12 @@ impl Upstream {
             }
         };
         stopping.run_until_cancelled(async { tokio::join!(checks, sweeps) }).await;
+    }
+
+    /// Ends what speaks another protocol by now (WebSocket): nobody else knows when it is over. For
+    /// when the process stops.
+    pub fn hang_up(&self) {
+        self.hang_up.cancel();
     }
 
     /// An answer that there is not; the cause is for the log.

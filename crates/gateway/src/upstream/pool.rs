@@ -25,8 +25,12 @@ pub(crate) struct Pool {
     open: Arc<OpenCount>,
     room: Semaphore,
     waiting: AtomicU32,
-    resting: Mutex<Vec<Box<Connection>>>,
+    resting: Mutex<Resting>,
 }
+
+/// A connection is a large thing, and goes from hand to hand with every request.
+#[allow(clippy::vec_box)]
+type Resting = Vec<Box<Connection>>;
 
 /// A right to one connection, until it is dropped.
 pub(crate) struct Seat {
@@ -118,7 +122,7 @@ impl Pool {
         self.resting().retain_mut(kept);
     }
 
-    fn resting(&self) -> MutexGuard<'_, Vec<Box<Connection>>> {
+    fn resting(&self) -> MutexGuard<'_, Resting> {
         self.resting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -157,7 +161,7 @@ impl Place {
     /// Lets the connection rest, if it can be used again, until somebody needs it.
     pub(crate) fn give_back(self) {
         let Place { mut connection, seat } = self;
-        if connection.is_free() {
+        if connection.is_free() || connection.wakes() {
             connection.rests_since = Instant::now();
             let mut resting = seat.pool.resting();
             if resting.len() < MAX_RESTING {

@@ -52,6 +52,8 @@ enum Again {
     Unsent,
     /// It may have it.
     Sent,
+    /// It has refused it, and another has been found and paid for.
+    Elsewhere,
 }
 
 impl<'u> Errand<'u> {
@@ -83,7 +85,7 @@ impl<'u> Errand<'u> {
     /// Runs it: to one endpoint, and when that fails and it may be, to others.
     pub(crate) async fn run(mut self) -> Result<Response, Error> {
         self.upstream.budget.earn();
-        let need = if self.repeatable { Need::Repeatable } else { Need::Once };
+        let need = self.need();
         let mut left = self.upstream.config.retries.tries;
         loop {
             let endpoints = &self.upstream.endpoints;
@@ -111,20 +113,27 @@ impl<'u> Errand<'u> {
         }
     }
 
-    /// Whether there may be another try; waits until it is time for it.
+    fn need(&self) -> Need {
+        if self.repeatable { Need::Repeatable } else { Need::Once }
+    }
+
+    /// Whether there may be another try; waits until it is time for it. Alone, for a body is not shared
+    /// between threads.
     async fn may_again(&mut self, again: &Again) -> bool {
         let now = Instant::now();
-        let alone = self.tried.len() >= self.upstream.endpoints.all.len();
+        let alone = !self.upstream.endpoints.has_other(self.need(), &self.tried);
         let ready = self.head.is_some() && self.parcel.is_whole();
         let pause = match again {
             Again::No => return false,
             // What nobody has can be given to somebody else at once.
             Again::Unsent if !alone => Duration::ZERO,
+            // Its answer is gone: the time there is has to be enough.
+            Again::Elsewhere => Duration::ZERO,
             Again::Sent if !self.repeatable => return false,
             _ => retry::pause(&self.upstream.config.retries, self.upstream.endpoints.dice.roll()),
         };
         let in_time = self.passing.deadline.is_none_or(|end| now + pause < end);
-        let paid = || matches!(again, Again::Unsent) || self.upstream.budget.spend(now);
+        let paid = || !matches!(again, Again::Sent) || self.upstream.budget.spend(now);
         if !ready || !in_time || !paid() {
             return false;
         }
@@ -149,21 +158,12 @@ impl<'u> Errand<'u> {
                 };
             // A connection that has rested may be closed by the other end while the request is on its
             // way: that says nothing of the endpoint.
-            let answered = place.connection.seen.answered.load(Relaxed);
-            let stale = reused
-                && !answered
-                && match broken {
-                    Broken::Unsent(request) => {
-                        self.take_back(*request);
-                        true
-                    }
-                    Broken::Closed(_) if self.repeatable && self.parcel.is_whole() => {
-                        self.head.is_some()
-                    }
-                    broken => return Err(self.judge(broken, &mut flight)),
-                };
-            if !stale {
-                return Err(self.failure(&mut flight, CLOSED, Again::Sent));
+            let stale = reused && !place.connection.seen.answered.load(Relaxed);
+            let again = self.repeatable && self.head.is_some() && self.parcel.is_whole();
+            match broken {
+                Broken::Unsent(request) if stale => self.take_back(*request),
+                Broken::Closed(_) if stale && again => {}
+                broken => return Err(self.judge(broken, &mut flight)),
             }
             place = self.connect(place.end(), &mut flight).await?;
         }
@@ -239,35 +239,37 @@ impl<'u> Errand<'u> {
             return Err(self.failure(&mut flight, what, Again::Sent));
         }
         flight.answered(head.status, is_well(head.status, &head.headers));
-        if retry::is_worth_another(head.status) && more && self.has_another(flight.at) {
-            let again = Again::Sent;
-            return Err(Failure {
-                error: self.upstream.failed("it answers that it cannot"),
-                again,
-            });
+        if more && retry::is_worth_another(head.status) && self.has_another(flight.at) {
+            let error = self.upstream.failed("it answers that it cannot");
+            return Err(Failure { error, again: Again::Elsewhere });
         }
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
         }
-        match self.client.take().and_then(|client| tunnel::join(client, place, flight)) {
+        let until = self.upstream.hang_up.clone();
+        let join = |client| tunnel::join(client, (place, flight), until);
+        match self.client.take().and_then(join) {
             Some(()) => Ok(Response::from_parts(head, Body::empty())),
             None => Err(self.lost()),
         }
     }
 
-    /// Whether another endpoint may be asked in place of this one, which has answered.
+    /// Whether another endpoint may be asked in place of this one, which has answered; pays for it.
     fn has_another(&self, at: usize) -> bool {
-        let (endpoints, now) = (&self.upstream.endpoints, Instant::now());
-        let fits = |other: &usize| *other != at && !self.tried.contains(other);
-        let mut others = (0..endpoints.all.len()).filter(fits);
         let ready = self.repeatable && self.head.is_some() && self.parcel.is_whole();
-        ready && others.any(|other| endpoints.health.usable(other, Need::Repeatable, now))
+        let mut tried = self.tried.clone();
+        tried.push(at);
+        let found = self.upstream.endpoints.has_other(self.need(), &tried);
+        ready && found && self.upstream.budget.spend(Instant::now())
     }
 
     /// Whose fault it is that there is no answer.
-    fn judge(&self, broken: Broken, flight: &mut Flight) -> Failure {
+    fn judge(&mut self, broken: Broken, flight: &mut Flight) -> Failure {
         match broken {
-            Broken::Unsent(_) => self.failure(flight, CLOSED, Again::Unsent),
+            Broken::Unsent(request) => {
+                self.take_back(*request);
+                self.failure(flight, CLOSED, Again::Unsent)
+            }
             Broken::Closed(error) => self.failure(flight, CLOSED, Again::Sent).because(&error),
             Broken::Garbage(error) => {
                 self.failure(flight, "what it says is no HTTP", Again::Sent).because(&error)

@@ -7,6 +7,7 @@ use hyper::client::conn::http1::Parts;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, copy};
+use tokio_util::sync::CancellationToken;
 
 use super::connection::Socket;
 use super::endpoint::Flight;
@@ -15,13 +16,18 @@ use super::pool::Place;
 /// How long the other way goes on when one has ended: for a last word.
 const LAST_WORD: Duration = Duration::from_secs(5);
 
-/// Joins the client's connection with the one that a place has left; nothing when it has none.
-pub(crate) fn join(client: OnUpgrade, mut place: Place, flight: Flight) -> Option<()> {
+/// Joins the client's connection with the one that a place has left, until one of them closes, or
+/// `hang_up`; nothing when there is none.
+pub(crate) fn join(
+    client: OnUpgrade,
+    (mut place, flight): (Place, Flight),
+    hang_up: CancellationToken,
+) -> Option<()> {
     let parts = place.connection.upgraded.take()?;
     tokio::spawn(async move {
         // A client that is gone needs no answer.
         if let Ok(client) = client.await {
-            carry(TokioIo::new(client), parts).await;
+            carry(TokioIo::new(client), parts, &hang_up).await;
         }
         // Counted and seated for as long.
         drop((place, flight));
@@ -30,7 +36,11 @@ pub(crate) fn join(client: OnUpgrade, mut place: Place, flight: Flight) -> Optio
 }
 
 /// Carries until either end closes.
-async fn carry(client: impl AsyncRead + AsyncWrite, parts: Parts<Socket>) {
+async fn carry(
+    client: impl AsyncRead + AsyncWrite,
+    parts: Parts<Socket>,
+    hang_up: &CancellationToken,
+) {
     let (mut from_client, mut to_client) = tokio::io::split(client);
     let (mut from_endpoint, mut to_endpoint) = tokio::io::split(parts.io.into_inner());
     let inward = async {
@@ -49,5 +59,6 @@ async fn carry(client: impl AsyncRead + AsyncWrite, parts: Parts<Socket>) {
     let _ = tokio::select! {
         () = &mut inward => tokio::time::timeout(LAST_WORD, outward).await,
         () = &mut outward => tokio::time::timeout(LAST_WORD, inward).await,
+        () = hang_up.cancelled() => Ok(()),
     };
 }

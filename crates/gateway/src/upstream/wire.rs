@@ -47,17 +47,13 @@ impl<S> Watched<S> {
     }
 
     /// The outcome of a write; what a deaf endpoint would get is dropped.
-    fn wrote(&self, outcome: io::Result<usize>, offered: usize) -> io::Result<usize> {
-        match outcome {
-            Ok(count) => {
-                self.seen.written.fetch_add(count as u64, Relaxed);
-                Ok(count)
-            }
-            Err(_) => {
-                self.seen.deaf.store(true, Relaxed);
-                Ok(offered)
-            }
+    fn wrote(&self, outcome: &io::Result<usize>, offered: usize) -> usize {
+        if let Ok(count) = outcome {
+            self.seen.written.fetch_add(*count as u64, Relaxed);
+            return *count;
         }
+        self.seen.deaf.store(true, Relaxed);
+        offered
     }
 }
 
@@ -86,7 +82,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Ok(buf.len()));
         }
         let outcome = ready!(Pin::new(&mut self.socket).poll_write(cx, buf));
-        Poll::Ready(self.wrote(outcome, buf.len()))
+        Poll::Ready(Ok(self.wrote(&outcome, buf.len())))
     }
 
     fn poll_write_vectored(
@@ -99,7 +95,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
             return Poll::Ready(Ok(offered));
         }
         let outcome = ready!(Pin::new(&mut self.socket).poll_write_vectored(cx, bufs));
-        Poll::Ready(self.wrote(outcome, offered))
+        Poll::Ready(Ok(self.wrote(&outcome, offered)))
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -42,8 +42,9 @@ pub(crate) async fn read_body(
             .await
             .map_err(|_| Error::new(Code::RequestTimeout, "the body stopped arriving"))?;
         let Some(frame) = frame else { break };
-        let frame =
-            frame.map_err(|e| Error::new(Code::BadRequest, "the body broke off").cause(e))?;
+        let frame = frame.map_err(|e| {
+            Error::new(Code::BadRequest, "the body broke off, or its pieces are malformed").cause(e)
+        })?;
         let Ok(data) = frame.into_data() else { continue };
         if bytes.len() + data.len() > limits.max {
             return Err(too_large(limits.max));

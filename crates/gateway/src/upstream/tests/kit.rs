@@ -1,16 +1,22 @@
 //! Endpoints that do what a test tells them, and a client.
 
+use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
 use axum::response::Response;
 use http::Request;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::upstream::{Draft, Passing, Upstream, UpstreamConfig};
+use crate::upstream::{Draft, Passing, Retries, Upstream, UpstreamConfig};
 
 /// An endpoint, which counts what comes.
 pub(super) struct Backend {
@@ -143,6 +149,11 @@ pub(super) fn draft(endpoints: &[SocketAddr]) -> Draft {
         name: "users".to_owned(),
         endpoints,
         balance: "round_robin".to_owned(),
+        retries: Retries {
+            pause_min: Duration::ZERO,
+            pause_max: Duration::ZERO,
+            ..Retries::default()
+        },
         ..Draft::default()
     }
 }
@@ -175,4 +186,55 @@ pub(super) fn post(path: &str, body: impl Into<Body>) -> Request<Body> {
 pub(super) async fn text(response: Response) -> String {
     let bytes = to_bytes(response.into_body(), usize::MAX).await.unwrap();
     String::from_utf8(bytes.to_vec()).unwrap()
+}
+
+/// A door before an upstream, for clients that are sockets.
+pub(super) async fn front(upstream: Arc<Upstream>) -> SocketAddr {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        loop {
+            let (socket, _) = listener.accept().await.unwrap();
+            let upstream = upstream.clone();
+            let service = service_fn(move |request: Request<Incoming>| {
+                let upstream = upstream.clone();
+                async move {
+                    let answered = upstream.send(request.map(Body::new), passing()).await;
+                    Ok::<_, Infallible>(answered.unwrap_or_else(|error| {
+                        let status = error.code.status();
+                        Response::builder().status(status).body(Body::from(error.detail)).unwrap()
+                    }))
+                }
+            });
+            let connection = http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            tokio::spawn(connection.with_upgrades());
+        }
+    });
+    address
+}
+
+/// A client's connection.
+pub(super) async fn client(address: SocketAddr) -> Peer {
+    let socket = TcpStream::connect(address).await.unwrap();
+    Peer { socket, number: 0, rest: Vec::new(), seen: Arc::default() }
+}
+
+/// Endpoints that count their requests and answer each connection's by a script of answers; an empty
+/// one closes the connection.
+pub(super) async fn scripted(answers: &'static [&'static str]) -> Backend {
+    let next = Arc::new(AtomicUsize::new(0));
+    Backend::start(move |mut peer| {
+        let next = next.clone();
+        async move {
+            while let Some(head) = peer.head().await {
+                peer.exactly(length(&head)).await;
+                let answer = answers[next.fetch_add(1, SeqCst).min(answers.len() - 1)];
+                if answer.is_empty() {
+                    return;
+                }
+                peer.say(answer).await;
+            }
+        }
+    })
+    .await
 }
