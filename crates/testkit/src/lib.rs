@@ -9,6 +9,6 @@ mod host;
 mod postgres;
 
 pub use bouncer::PgBouncer;
-pub use clients::{oathtool, python_with_jwt};
+pub use clients::{oathtool, promtool, python_with_jwt};
 pub use data::{DATA, data, lacks};
 pub use postgres::{Postgres, Stop};

@@ -4,6 +4,8 @@
 //! `apt-get install nginx-light haproxy wrk`; who is missing is left out. Rounds take turns, so that a
 //! busy machine is as busy for each; the ratios are what to look at.
 
+#![expect(clippy::disallowed_methods, reason = "a load keeps its pace, a start is looked for")]
+
 mod idle;
 mod load;
 mod proxies;
