@@ -119,7 +119,7 @@ fn table(explained: &Explained) -> String {
     let mut text = format!("path   {}\nroute  {name}\ngoes   {goes}", explained.path);
     if !explained.said.is_empty() {
         let mut table = comfy_table::Table::new();
-        table.load_preset(comfy_table::presets::NOTHING);
+        table.load_style(comfy_table::presets::UTF8_HORIZONTAL_ONLY);
         table.set_header(["", "ROUTE", "PRIORITY", "WHY"]);
         for said in &explained.said {
             let mark = if said.taken { "*" } else { "" };
