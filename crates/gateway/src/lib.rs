@@ -63,6 +63,7 @@ struct Inner {
     limits: Arc<Limits>,
     routing: Arc<Routing>,
     in_flight: metrics::Gauge,
+    tally: note::Tally,
 }
 
 impl Gateway {
@@ -77,7 +78,8 @@ impl Gateway {
         let in_flight = metrics::gauge!("forebay_http_in_flight");
         let routing = Routing::new(&config.routes);
         let router = routes.merge(served_by("gateway", controllers::router(routing.clone())));
-        let inner = Inner { router, identity, status, config, limits, routing, in_flight };
+        let tally = note::Tally::new();
+        let inner = Inner { router, identity, status, config, limits, routing, in_flight, tally };
         Gateway { inner: Arc::new(inner) }
     }
 
