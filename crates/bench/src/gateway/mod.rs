@@ -136,8 +136,9 @@ async fn inside(binary: &Path, backend: &Server, table: &mut String) -> Result<(
     let own = |kind| proxies::forebay(binary, &backend.address, 1, kind);
     let plain = own(Forebay::PLAIN).await?.at("an answer of the gateway, plain", "/answer");
     let all = own(Forebay::ALL).await?.at("an answer of the gateway, all on", "/answer");
-    let service =
-        own(Forebay::PLAIN).await?.at("a service in the process, /openapi.json", "/openapi.json");
+    let service = own(Forebay::PLAIN).await?;
+    let mut service = service.at("a service in the process, /openapi.json", "/openapi.json");
+    service.key = crate::KEY.to_owned();
     let length = load::length(&service)?;
     let bare = proxies::bare("bare hyper, 1 KiB", ANSWER)?;
     let long = proxies::bare("bare hyper, as long as /openapi.json", length)?;
