@@ -2,7 +2,8 @@
 //! handler that answers the same bytes, in the same run.
 //!
 //! `cargo build --release && cargo run --release -p forebay-bench` (needs `wrk`; `DATABASE_URL`
-//! chooses the engine as everywhere; with the argument `identity`: what it costs to know who asks). The figures are the server's own time (user and system; with
+//! chooses the engine as everywhere; with the argument `identity`: what it costs to know who asks;
+//! with `gateway`: what it costs to pass it). The figures are the server's own time (user and system; with
 //! PostgreSQL its sessions' too), so that a busy machine changes them less than it changes a rate.
 
 #![allow(
@@ -14,6 +15,7 @@
 
 mod bare;
 mod events;
+mod gateway;
 mod identity;
 mod raw;
 mod server;
@@ -57,6 +59,10 @@ async fn main() -> Result<()> {
     let binary = std::env::current_exe()?.with_file_name("forebay");
     if std::env::args().nth(1).as_deref() == Some("identity") {
         std::io::stdout().write_all(identity::all(&binary).await?.as_bytes())?;
+        return Ok(());
+    }
+    if std::env::args().nth(1).as_deref() == Some("gateway") {
+        std::io::stdout().write_all(gateway::all(&binary).await?.as_bytes())?;
         return Ok(());
     }
     let data = tempfile::tempdir()?;

@@ -40,13 +40,25 @@ impl Server {
 
     /// The yardstick.
     pub(crate) fn bare(answer: usize) -> Result<Server> {
+        Server::bare_on(answer, None)
+    }
+
+    /// The yardstick on so many threads.
+    pub(crate) fn bare_on(answer: usize, threads: Option<usize>) -> Result<Server> {
         let began = Instant::now();
         let mut command = Command::new(std::env::current_exe()?);
         command.args(["bare", &answer.to_string()]);
+        if let Some(threads) = threads {
+            command.env("TOKIO_WORKER_THREADS", threads.to_string());
+        }
         let mut child = command.stdout(Stdio::piped()).spawn()?;
         let line = wait_for(&mut child, "127.0.0.1:")?;
         let address = line.trim().to_owned();
         Ok(Server { child, address, ready_after: began.elapsed() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     /// User and system time of the process so far, in microseconds.
@@ -79,6 +91,37 @@ pub(crate) fn cpu_micros(pid: u32) -> Result<f64> {
     let ticks: f64 = ticks.collect::<Result<Vec<_>, _>>()?.iter().sum();
     // A tick is a hundredth of a second on every Linux that we know.
     Ok(ticks * 10_000.0)
+}
+
+/// User and system time of a process and of its children so far, in microseconds.
+pub(crate) fn tree_micros(pid: u32) -> Result<f64> {
+    tree(pid).into_iter().map(cpu_micros).sum()
+}
+
+/// Memory that a process and its children have in use, in KiB; what they share counts once for each.
+pub(crate) fn tree_kib(pid: u32) -> Result<f64> {
+    let of = |pid: u32| {
+        let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
+        Ok(line.trim().trim_end_matches(" kB").trim().parse::<f64>()?)
+    };
+    tree(pid).into_iter().map(of).sum()
+}
+
+/// A process and its children.
+fn tree(pid: u32) -> Vec<u32> {
+    let mut all = vec![pid];
+    for entry in std::fs::read_dir("/proc").into_iter().flatten().flatten() {
+        let Some(child) = entry.file_name().to_str().and_then(|name| name.parse().ok()) else {
+            continue;
+        };
+        let text = std::fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+        let parent = text.rsplit_once(") ").and_then(|(_, fields)| fields.split(' ').nth(1));
+        if parent.and_then(|parent| parent.parse().ok()) == Some(pid) {
+            all.push(child);
+        }
+    }
+    all
 }
 
 /// What the sessions of a PostgreSQL database have used so far, in microseconds; nothing without one.

@@ -28,7 +28,7 @@ impl Gateway {
 
     /// Answers on the listener for operators: metrics and health, without a key.
     pub(crate) async fn answer_admin(&self, request: Request) -> Response {
-        let id = request_id(request.headers());
+        let id = request_id(request.headers(), uuid::Uuid::now_v7());
         let path = request.uri().path();
         let mut response = match self.health(request.method(), path).await {
             Some(response) => response,

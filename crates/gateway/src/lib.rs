@@ -67,6 +67,7 @@ struct Inner {
     limits: Arc<Limits>,
     routing: Arc<Routing>,
     in_flight: metrics::Gauge,
+    tally: note::Tally,
 }
 
 impl Gateway {
@@ -95,7 +96,8 @@ impl Gateway {
             }
             Entrance::Inside(_) => routes,
         };
-        let inner = Inner { router, entrance, status, config, limits, routing, in_flight };
+        let tally = note::Tally::new();
+        let inner = Inner { router, entrance, status, config, limits, routing, in_flight, tally };
         Gateway { inner: Arc::new(inner) }
     }
 

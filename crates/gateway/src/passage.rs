@@ -59,10 +59,11 @@ impl Passage {
         let (headers, logged) = (request.headers(), inner.config.access_log);
         // Nothing without an address comes through the door.
         let nowhere = Peer(std::net::Ipv4Addr::UNSPECIFIED.into(), Way::Relayed);
+        let own = uuid::Uuid::now_v7();
         inner.in_flight.increment(1.0);
         Arc::new(Passage {
-            id: request_id(headers),
-            trace: Trace::of(headers),
+            id: request_id(headers, own),
+            trace: Trace::of(headers, own),
             method: request.method().clone(),
             uri: request.uri().clone(),
             client: request.extensions().get().copied().unwrap_or(nowhere),

@@ -23,7 +23,7 @@ use tracing::Instrument as _;
 use crate::authenticate::seen;
 use crate::health::reads;
 use crate::limit::{Asked, Stage};
-use crate::note::{Route, note};
+use crate::note::Route;
 use crate::passage::Passage;
 use crate::pattern::Place;
 use crate::routes::{Theirs, host};
@@ -165,7 +165,7 @@ impl Gateway {
         // Counted last, when nothing changes any more; the rest of the line is written when the last
         // byte has left.
         let took = passage.started.elapsed();
-        note(&passage.method, &response, took);
+        self.inner.tally.note(&passage.method, &response, took);
         let route = response.extensions().get::<Route>().cloned();
         passage.answered(response.status(), route, took);
         response

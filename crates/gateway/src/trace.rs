@@ -3,6 +3,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use uuid::Uuid;
 
 static PARENT: HeaderName = HeaderName::from_static("traceparent");
 static ANSWER: HeaderName = HeaderName::from_static("traceresponse");
@@ -19,9 +20,10 @@ pub(crate) struct Trace {
 }
 
 impl Trace {
-    /// Reads `traceparent`; one that is malformed, or stands twice, is as if it were not there.
-    pub(crate) fn of(headers: &HeaderMap) -> Trace {
-        let own = uuid::Uuid::now_v7().simple().to_string();
+    /// Reads `traceparent`; one that is malformed, or stands twice, is as if it were not there. A trace
+    /// that begins here is called as `own` says: as the request is, so that chance is asked once.
+    pub(crate) fn of(headers: &HeaderMap, own: Uuid) -> Trace {
+        let own = own.simple().to_string();
         // The later half of it is random.
         let span = own[16..].to_owned();
         let mut values = headers.get_all(&PARENT).iter();

@@ -1,6 +1,7 @@
 //! Metrics in the text format that Prometheus reads.
 
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
@@ -12,6 +13,9 @@ const LATENCIES: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 /// Counts.
 const SIZES: [f64; 9] = [1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0, 10000.0];
+
+/// How often samples are added up. Until then each is kept by itself, and nobody may ever ask for them.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What has been counted, ready to be written out.
 pub struct Metrics {
@@ -30,6 +34,14 @@ impl Metrics {
         let handle = builder.and_then(PrometheusBuilder::install_recorder);
         let handle = handle.map_err(|e| e.to_string())?;
         names::describe();
+        let kept = handle.clone();
+        let upkeep = move || loop {
+            #[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but time")]
+            std::thread::sleep(UPKEEP);
+            kept.run_upkeep();
+        };
+        let thread = std::thread::Builder::new().name("metrics".to_owned());
+        thread.spawn(upkeep).map_err(|e| e.to_string())?;
         let system = System::new().map_err(|e| e.to_string())?;
         Ok(Metrics { handle, system: Mutex::new(system) })
     }
@@ -52,6 +64,11 @@ impl Metrics {
                 metrics::gauge!("process_open_fds").set(gauge(open as u64));
             }
         }
-        self.handle.render()
+        // The library's counters are whole numbers, and this one has fractions.
+        self.handle.render().replacen(
+            "# TYPE process_cpu_seconds_total gauge",
+            "# TYPE process_cpu_seconds_total counter",
+            1,
+        )
     }
 }

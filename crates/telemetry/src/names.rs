@@ -124,7 +124,7 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
         Unit::Seconds,
         "When the process began, in seconds since 1970",
     ),
-    // A gauge, for its fractions.
+    // A gauge in here, for its fractions; it is written out as the counter that it is.
     ("process_cpu_seconds_total", Gauge, Unit::Seconds, "Time that was computed for"),
     ("process_open_fds", Gauge, Unit::Count, "Files and sockets that are open"),
 ];

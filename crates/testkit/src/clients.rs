@@ -8,6 +8,7 @@ use anyhow::Result;
 use crate::host::install;
 
 const OATHTOOL: &str = "/usr/bin/oathtool";
+const PROMTOOL: &str = "/usr/bin/promtool";
 const PYTHON: &str = "/usr/bin/python3";
 const PACKAGES: &str = "/usr/lib/python3/dist-packages";
 
@@ -15,6 +16,12 @@ const PACKAGES: &str = "/usr/lib/python3/dist-packages";
 pub fn oathtool() -> Result<PathBuf> {
     install("oathtool", || Path::new(OATHTOOL).exists())?;
     Ok(OATHTOOL.into())
+}
+
+/// Finds `promtool`, which says what Prometheus thinks of metrics.
+pub fn promtool() -> Result<PathBuf> {
+    install("prometheus", || Path::new(PROMTOOL).exists())?;
+    Ok(PROMTOOL.into())
 }
 
 /// Finds a Python that has PyJWT, which checks tokens by published keys.

@@ -10,7 +10,7 @@ mod oidc_provider;
 mod postgres;
 
 pub use bouncer::PgBouncer;
-pub use clients::{oathtool, python_with_jwt};
+pub use clients::{oathtool, promtool, python_with_jwt};
 pub use data::{DATA, data, lacks};
 pub use oidc_provider::OidcProvider;
 pub use postgres::{Postgres, Stop};

@@ -1,13 +1,14 @@
 //! What others make of it: a phone's codes by oathtool, tokens checked by PyJWT with the published
-//! keys alone.
+//! keys alone, metrics read by Prometheus's own tool.
 
-use std::process::{Command, Output};
+use std::io::Write as _;
+use std::process::{Command, Output, Stdio};
 
-use forebay_testkit::{lacks, oathtool, python_with_jwt};
+use forebay_testkit::{lacks, oathtool, promtool, python_with_jwt};
 use serde_json::{Value, json};
 
 use crate::people::{ADMIN, said};
-use crate::support::{Engine, Server};
+use crate::support::{Engine, Server, answer, client, orders};
 
 /// Checks a token as any resource server does; prints what it says.
 const CHECK: &str = r#"
@@ -76,6 +77,49 @@ async fn pyjwt_takes_our_tokens_by_our_keys() {
     let (signed, signature) = token.rsplit_once('.').unwrap();
     let first = if signature.starts_with('A') { "B" } else { "A" };
     refused(check(&format!("{signed}.{first}{}", &signature[1..]), &issuer), "InvalidSignature");
+}
+
+#[tokio::test]
+async fn promtool_finds_nothing_wrong_with_the_metrics() {
+    let tool = promtool();
+    if lacks(&tool) {
+        return;
+    }
+    let tool = tool.unwrap();
+    let check = |text: &str| -> Output {
+        let mut command = Command::new(&tool);
+        let command = command.args(["check", "metrics"]).stdin(Stdio::piped());
+        let mut run = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        run.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+        run.wait_with_output().unwrap()
+    };
+    let backend = crate::routes::Backend::start("shop");
+    let limits = json!([{"name": "address", "key": "ip", "rate": "1000/s"}]).to_string();
+    let upstreams = json!([{"name": "shop", "endpoints": [format!("http://{}", backend.address)]}]);
+    let upstreams = upstreams.to_string();
+    let routes = json!([{"name": "shop", "match": {"prefix": "/shop"}, "upstream": "shop"}]);
+    let routes = routes.to_string();
+    let settings = [
+        ("FOREBAY_GATEWAY__LIMITS", limits.as_str()),
+        ("FOREBAY_UPSTREAMS", upstreams.as_str()),
+        ("FOREBAY_ROUTES", routes.as_str()),
+    ];
+    let s = Server::start_with(Engine::Sqlite, &settings).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    s.post("/v1/streams/orders/records", json!({"n": 1})).await.expect(200);
+    s.get("/v1/streams/orders/records").await.expect(200);
+    s.get("/nothing").await.problem(404, "not_found");
+    s.get("/shop/a").await.expect(200);
+    let metrics = answer(client().get(format!("http://{}/metrics", s.admin))).await.text;
+    for counted in ["forebay_upstream_requests_total{", "forebay_limit_decisions_total{"] {
+        assert!(metrics.contains(counted), "{metrics}");
+    }
+    let checked = check(&metrics);
+    let said = [checked.stdout, checked.stderr].map(|said| String::from_utf8(said).unwrap());
+    assert!(checked.status.success() && said == ["", ""], "{said:?}");
+    // It does look.
+    let wrong = metrics.replace("_cpu_seconds_total counter", "_cpu_seconds_total gauge");
+    assert!(!check(&wrong).status.success());
 }
 
 /// What a token says, unchecked.

@@ -1,5 +1,6 @@
 //! A route that was checked.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ const MAX_TEXT: usize = 4096;
 pub struct Route {
     pub(crate) turn: Turn,
     pub(crate) name: String,
+    /// What metrics and the log call it.
+    pub(crate) label: Arc<str>,
     pub(crate) priority: i64,
     pub(crate) host: Host,
     pub(crate) path: PathPattern,
@@ -137,6 +140,7 @@ impl Route {
         let edits = |member, edits| Edits::new(edits).map_err(|what| format!("{member}.{what}"));
         Ok(Route {
             turn: Turn::default(),
+            label: format!("routes.{}", draft.name).into(),
             name: draft.name,
             priority: draft.priority,
             host,

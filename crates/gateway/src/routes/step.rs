@@ -52,8 +52,7 @@ impl Gateway {
             }
         };
         let Some(route) = route else { return Ok(None) };
-        let label = Label("routes", format!("routes.{}", route.name).into());
-        let _ = passage.route.set(label);
+        let _ = passage.route.set(Label("routes", route.label.clone()));
         if let Some(timeout) = route.timeout {
             passage.arrival.allow(timeout);
         }
