@@ -102,8 +102,8 @@ async fn serve(
         tasks.push(tokio::spawn(demo::measure(wired.routes.clone(), interval)));
     }
     let (serving, routing) = doors.serve(&ground, &wired, gateway, metrics)?;
-    if let Some(routing) = routing {
-        let reloads = Reloads::new(config.clone(), routing).map_err(|e| other(&e))?;
+    if let Some(routing) = &routing {
+        let reloads = Reloads::new(config.clone(), routing.clone()).map_err(|e| other(&e))?;
         tasks.push(tokio::spawn(reloads.watch()));
     }
     announce(&data_dir, &addresses, &place).map_err(|e| other(&e))?;
@@ -126,7 +126,7 @@ async fn serve(
     tokio::time::sleep(drain).await;
     ground.stopping.cancel();
     // A panic of the accept loop was logged where it happened.
-    let _ = tokio::join!(serving, wired.hang_up());
+    let _ = tokio::join!(serving, wired.hang_up(), users_hang_up(routing));
     tasks.iter().for_each(JoinHandle::abort);
     if let Some(db) = &ground.db {
         db.writer().close();
@@ -135,6 +135,13 @@ async fn serve(
     let _ = std::fs::remove_file(data_dir.join("run.json"));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Ends the WebSockets of users' services.
+async fn users_hang_up(routing: Option<Arc<Routing>>) {
+    if let Some(routing) = routing {
+        routing.hang_up().await;
+    }
 }
 
 /// How long a stopping process still takes requests.

@@ -41,6 +41,7 @@ mod refusals;
 mod restart;
 mod resume;
 mod route_settings;
+mod route_sockets;
 mod routes;
 mod secrets;
 mod sessions;

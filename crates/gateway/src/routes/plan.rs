@@ -114,6 +114,16 @@ impl Routing {
         let mut now = self.0.write().unwrap_or_else(PoisonError::into_inner);
         *now = Arc::new(now.next(plan));
     }
+
+    /// Ends WebSockets, each with its reason, when the process stops; waits for a while until they have
+    /// ended.
+    pub async fn hang_up(&self) {
+        let now = self.now();
+        now.upstreams().for_each(|upstream| upstream.hang_up());
+        for upstream in now.upstreams() {
+            upstream.hung_up().await;
+        }
+    }
 }
 
 #[cfg(test)]
