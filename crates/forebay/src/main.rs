@@ -11,6 +11,7 @@ mod routes;
 mod serve;
 mod settings;
 mod setup;
+mod signals;
 mod user;
 mod wiring;
 

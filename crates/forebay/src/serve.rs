@@ -24,13 +24,13 @@ use forebay_model::time::SystemClock;
 use forebay_telemetry::logs;
 use forebay_telemetry::metrics::Metrics;
 use http::StatusCode;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::parts::{Part, Parts};
 use crate::reload::Reloads;
 use crate::settings::Settings;
+use crate::signals::Signals;
 use crate::wiring::{Ground, Wired};
 use crate::{Failure, demo, openapi, setup, wiring};
 
@@ -297,25 +297,6 @@ impl Status for Own {
 
     fn metrics(&self) -> String {
         self.metrics.render()
-    }
-}
-
-struct Signals {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-}
-
-impl Signals {
-    fn new() -> std::io::Result<Self> {
-        let terminate = signal(SignalKind::terminate())?;
-        Ok(Signals { terminate, interrupt: signal(SignalKind::interrupt())? })
-    }
-
-    async fn wait(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
     }
 }
 
