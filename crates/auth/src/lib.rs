@@ -14,6 +14,7 @@ mod key;
 pub mod offline;
 mod open;
 mod password;
+mod quota;
 mod rights;
 mod seal;
 mod session;
@@ -28,7 +29,7 @@ mod view_as;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use forebay_contract::Identity;
+use forebay_contract::{Identity, Quotas};
 use forebay_db::Db;
 use forebay_http::cursor::Signer;
 use forebay_model::Result;
@@ -41,6 +42,7 @@ use config::AuthConfig;
 use identity::Directory;
 use password::Hasher;
 use password::pool::Pool;
+use quota::Counts;
 use seal::Master;
 use session::Secrets;
 use throttle::Throttle;
@@ -61,6 +63,7 @@ struct Inner {
     clock: SharedClock,
     signer: Signer,
     directory: Arc<Directory>,
+    counts: Arc<Counts>,
     master: Master,
     hasher: Arc<Hasher>,
     pool: Pool,
@@ -81,6 +84,11 @@ impl Auth {
         self.inner.directory.clone()
     }
 
+    /// How much is left of a quota?
+    pub fn quotas(&self) -> Arc<dyn Quotas> {
+        self.inner.counts.clone()
+    }
+
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router(self).with_state(self.clone())
@@ -88,12 +96,13 @@ impl Auth {
 
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
-        let Inner { db, directory, .. } = self.inner.as_ref();
+        let Inner { db, directory, counts, .. } = self.inner.as_ref();
         tokio::join!(
             tasks::listen(directory),
             tasks::note_used(directory, db),
             tasks::turn_keys(&self),
-            tasks::unlock(&self)
+            tasks::unlock(&self),
+            tasks::sweep_quotas(counts)
         );
     }
 }

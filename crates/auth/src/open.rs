@@ -12,6 +12,7 @@ use crate::config::AuthConfig;
 use crate::identity::{Directory, Means};
 use crate::password::pool::Pool;
 use crate::password::{Hasher, Scheme};
+use crate::quota::Counts;
 use crate::seal::Master;
 use crate::session::Secrets;
 use crate::sql::setting::{self, ADMIN_KEY, CURSOR_SECRET, FINGERPRINT, SETUP};
@@ -108,6 +109,7 @@ impl Auth {
         let means = Means { fixed, issuer: issuer.clone(), keyring: keys, secrets: proofs };
         let inner = Inner {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
+            counts: Arc::new(Counts::new(db.clone(), clock.clone(), &master)),
             db: db.clone(),
             clock,
             signer: signer.clone(),

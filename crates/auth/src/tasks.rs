@@ -6,6 +6,7 @@ use forebay_db::{Db, Lane};
 
 use crate::Auth;
 use crate::identity::{Directory, Used};
+use crate::quota::Counts;
 use crate::sql::{api_key, session};
 
 /// How often the database is asked whether anybody's rights have changed.
@@ -14,6 +15,8 @@ const LISTEN: Duration = Duration::from_millis(250);
 const TURN: Duration = Duration::from_secs(60);
 /// How often it is written down which keys and sessions were used.
 const NOTE: Duration = Duration::from_secs(60);
+/// How often the counts of periods that are over are deleted.
+const SWEEP: Duration = Duration::from_secs(3600);
 
 /// Hears of changes that other processes made, until it is dropped.
 pub(crate) async fn listen(directory: &Directory) {
@@ -45,6 +48,17 @@ pub(crate) async fn note_used(directory: &Directory, db: &Db) {
             if let Err(error) = noted.await {
                 tracing::warn!(%error, "when a key or session was used is not written down");
             }
+        }
+    }
+}
+
+/// Deletes the counts of periods that are over, until it is dropped.
+pub(crate) async fn sweep_quotas(counts: &Counts) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        if let Err(error) = counts.sweep().await {
+            tracing::warn!(%error, "old counts of quotas are not deleted");
         }
     }
 }

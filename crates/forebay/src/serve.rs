@@ -13,7 +13,7 @@ use axum::routing::get;
 use forebay_auth::{Auth, First, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
-use forebay_gateway::{Gateway, Listening, Status, served_by};
+use forebay_gateway::{Doors, Gateway, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_process::Process;
@@ -87,7 +87,7 @@ async fn serve(
         },
     );
     store.prepare().await.map_err(|e| other(&e))?;
-    let deps = forebay_process::Deps { db: db.clone(), catalog, clock };
+    let deps = forebay_process::Deps { db: db.clone(), catalog, clock: clock.clone() };
     let process = Process::open(settings.process, deps);
     let description = openapi::document().map_err(|e| other(&e))?;
     let routes = served_by("store", store.router())
@@ -95,7 +95,8 @@ async fn serve(
         .merge(served_by("auth", opened.auth.router()))
         .merge(served_by("gateway", described(description)));
     let status = Arc::new(Own { db: db.clone(), metrics });
-    let gateway = Gateway::new(settings.gateway, routes.clone(), identity, status);
+    let doors = Doors { identity, quotas: opened.auth.quotas(), clock };
+    let gateway = Gateway::new(settings.gateway, routes.clone(), doors, status);
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.clone().tasks());

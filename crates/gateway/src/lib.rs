@@ -28,7 +28,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use axum::Router;
-use forebay_contract::Identity;
+use forebay_contract::{Identity, Quotas};
+use forebay_model::time::SharedClock;
 
 pub use listen::Listening;
 
@@ -51,6 +52,16 @@ pub struct Gateway {
     inner: Arc<Inner>,
 }
 
+/// The doors of other services that it asks at, and what time it is.
+pub struct Doors {
+    /// Who asks.
+    pub identity: Arc<dyn Identity>,
+    /// What is left of quotas.
+    pub quotas: Arc<dyn Quotas>,
+    /// The time, by which quotas have their periods.
+    pub clock: SharedClock,
+}
+
 struct Inner {
     router: Router,
     identity: Arc<dyn Identity>,
@@ -65,10 +76,12 @@ impl Gateway {
     pub fn new(
         config: GatewayConfig,
         routes: Router,
-        identity: Arc<dyn Identity>,
+        doors: Doors,
         status: Arc<dyn Status>,
     ) -> Gateway {
-        let limits = Arc::new(Limits::new(&config.limits, config.limit_keys));
+        let Doors { identity, quotas, clock } = doors;
+        let limits = Limits::new(&config.limits, config.limit_keys, quotas, clock);
+        let limits = Arc::new(limits);
         let in_flight = metrics::gauge!("forebay_http_in_flight");
         let inner = Inner { router: routes, identity, status, config, limits, in_flight };
         Gateway { inner: Arc::new(inner) }

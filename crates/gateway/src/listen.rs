@@ -51,9 +51,15 @@ impl Listening {
 
     /// Serves until `stopping`, then answers what is in flight.
     pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
+        let limits = gateway.inner.limits.clone();
         let public = accept(self.public, gateway.clone(), Door::Public, stopping.clone());
         let admin = accept(self.admin, gateway, Door::Admin, stopping);
-        tokio::join!(public, admin);
+        tokio::select! {
+            _ = async { tokio::join!(public, admin) } => {}
+            () = limits.tend() => {}
+        }
+        // When nothing is in flight any more, and while there is still a database.
+        limits.close().await;
     }
 }
 

@@ -67,7 +67,7 @@ impl Gateway {
             return Ok(well);
         }
         // Limits by address before anything is looked up: floods of wrong keys stay cheap.
-        limit(passage, Stage::Address, None)?;
+        limit(passage, Stage::Address, None).await?;
         // A browser asks whether it may ask, and has no key to show for that.
         if let Some(told) =
             cors::preflight(&self.inner.config.cors, method, path, request.headers())
@@ -82,7 +82,7 @@ impl Gateway {
             let _ = passage.who.set(who);
         }
         // All other limits, by whoever really asks: to see as somebody else is not to ask as them.
-        limit(passage, Stage::Caller, passage.who.get())?;
+        limit(passage, Stage::Caller, passage.who.get()).await?;
         // Whose eyes are wanted; this is written down, so only now.
         if let Some(who) = passage.who.get() {
             let who = self.seen_as(who.clone(), seen(&request)?).await?;
@@ -148,11 +148,11 @@ impl Gateway {
 }
 
 /// Takes this request of the limits of a stage.
-fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
+async fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
     let Some(ticket) = &passage.ticket else { return Ok(()) };
     let (method, path): (&Method, &str) = (&passage.method, passage.uri.path());
     let Peer(client, _) = passage.client;
-    ticket.enter(stage, Asked { method, path, client, who: who.map(Arc::as_ref) })
+    ticket.enter(stage, Asked { method, path, client, who: who.map(Arc::as_ref) }).await
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

@@ -3,13 +3,15 @@
 use std::fmt;
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use forebay_model::Error;
 
 /// Counts against the caller's limits.
+#[async_trait]
 pub trait Meter: Send + Sync {
     /// Takes the records that a request brings, by stream: all or none. Beyond a limit it is
     /// `rate_limited`, with the time after which it would not be.
-    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error>;
+    async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error>;
 }
 
 /// The meter of a request; one that has come past the gateway, or that nothing limits, has none.

@@ -32,6 +32,7 @@ mod people;
 mod plans;
 mod pooled;
 mod proxies;
+mod quotas;
 mod reads;
 mod real_clients;
 mod refusals;
