@@ -1,6 +1,7 @@
 //! Quotas by the calendar: counted in the database, whatever process is asked and however often it
 //! starts anew.
 
+use forebay_testkit::{Postgres, Stop, lacks};
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -178,4 +179,46 @@ async fn two_processes_share_one_quota() {
     let (a, b, c, d) = tokio::join!(ask(&one), ask(&other), ask(&one), ask(&other));
     assert_eq!(a + b + c + d, 150, "{a} {b} {c} {d}");
     assert!(a + c > 0 && b + d > 0, "{a} {b} {c} {d}");
+}
+
+#[tokio::test]
+async fn without_the_database_a_policy_says_what_holds() {
+    let folder = tempfile::tempdir().unwrap();
+    let postgres = Postgres::start(folder.path());
+    if lacks(&postgres) {
+        return;
+    }
+    let postgres = postgres.unwrap();
+    let policies = json!([
+        {"name": "closed", "key": "principal", "quota": "90/day", "routes": ["GET /openapi.json"]},
+        {"name": "open", "key": "principal", "quota": "90/day", "fail": "open",
+            "routes": ["GET /metrics"]},
+    ])
+    .to_string();
+    let s = Server::start_on(Some(postgres.url()), &[(LIMITS, policies.as_str())]);
+    for path in ["/openapi.json", "/metrics"] {
+        let told = s.get(path).await;
+        assert_eq!(told.status, 200);
+        assert!(said(&told, "ratelimit").contains(";r=89;"), "{:?}", told.headers);
+    }
+    postgres.stop(Stop::Immediate).unwrap();
+    let told = s.get("/openapi.json").await;
+    let problem = told.problem(503, "engine_unavailable");
+    assert!(problem["detail"].as_str().unwrap().contains("`closed`"), "{problem}");
+    assert_eq!(said(&told, "retry-after"), "1");
+    s.get("/metrics").await;
+    let told = s.get("/metrics").await;
+    assert_eq!(told.status, 200);
+    let line = "forebay_limit_decisions_total{policy=\"open\",decision=\"uncounted\"} 2\n";
+    assert!(told.text.contains(line), "{}", told.text);
+    postgres.start_again().unwrap();
+    // It comes back without a hand; how long that takes is not for this test to say.
+    loop {
+        let told = s.get("/openapi.json").await;
+        if told.status == 200 {
+            break;
+        }
+        assert_eq!(told.status, 503);
+        tokio::task::yield_now().await;
+    }
 }

@@ -161,3 +161,82 @@ impl Lease {
         self.period
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::period::Period;
+
+    use super::*;
+
+    const DAY: i64 = 86_400 * SECOND;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_micros(seconds * SECOND)
+    }
+
+    fn day(n: i64) -> Span {
+        Period::Day.around(Timestamp::from_micros(n * DAY))
+    }
+
+    fn told(granted: u64, left: u64) -> Option<Granted> {
+        Some(Granted { granted, left })
+    }
+
+    fn want(step: Step) -> u64 {
+        let Step::Ask(ask) = step else { panic!("{step:?}") };
+        ask.want
+    }
+
+    #[test]
+    fn who_does_not_answer_holds_up_one() {
+        let mut lease = Lease::new(100, day(0), at(0));
+        assert_eq!(want(lease.take(1, day(0), at(0))), 1);
+        assert_eq!(lease.take(1, day(0), at(0)), Step::Wait);
+        lease.late(day(0), at(2));
+        assert_eq!(lease.take(1, day(0), at(2)), Step::Away);
+        // It is not asked twice, and what comes late is used all the same.
+        assert_eq!(lease.take(1, day(0), at(4)), Step::Wait);
+        assert_eq!(lease.close(at(9)), None);
+        lease.settle(day(0), told(1, 99), at(5));
+        assert_eq!(lease.take(1, day(0), at(5)), Step::Taken);
+        assert_eq!(want(lease.take(1, day(0), at(5))), 1);
+    }
+
+    #[test]
+    fn a_period_takes_nothing_along() {
+        let mut lease = Lease::new(100_000, day(0), at(0));
+        assert_eq!(want(lease.take(1, day(0), at(0))), 100);
+        lease.settle(day(0), told(100, 50), at(0));
+        assert_eq!(lease.take(1, day(0), at(0)), Step::Taken);
+        // Asked yesterday, answered today.
+        assert_eq!(want(lease.take(120, day(0), at(86_399))), 50);
+        assert_eq!(want(lease.take(1, day(1), at(86_400))), 50);
+        lease.settle(day(0), told(100, 50), at(86_400));
+        assert_eq!((lease.held, lease.take(1, day(1), at(86_400))), (0, Step::Wait));
+        lease.settle(day(1), told(100, 99_900), at(86_400));
+        assert_eq!(lease.take(1, day(1), at(86_400)), Step::Taken);
+        // A clock that is set back opens nothing, and what was taken yesterday is not given back.
+        assert_eq!(lease.take(99, day(0), at(86_399)), Step::Taken);
+        lease.give_back(day(0), 50);
+        assert_eq!(lease.held, 0);
+        lease.give_back(day(1), 50);
+        assert_eq!((lease.held, lease.period()), (50, day(1)));
+    }
+
+    #[test]
+    fn its_size_follows_its_use() {
+        let mut lease = Lease::new(100_000, day(0), at(0));
+        let mut now = 0;
+        let mut next = |lease: &mut Lease, pause: i64| {
+            now += pause;
+            let held = lease.held;
+            let size = want(lease.take(held + 1, day(0), at(now)));
+            lease.settle(day(0), told(0, 90_000), at(now));
+            size
+        };
+        let sizes = [0, 1, 1, 1, 1].map(|pause| next(&mut lease, pause));
+        assert_eq!(sizes, [100, 200, 400, 800, 1000]);
+        let sizes = [100, 300, 300].map(|pause| next(&mut lease, pause));
+        assert_eq!(sizes, [1000, 500, 250]);
+    }
+}
