@@ -23,6 +23,7 @@ use forebay_telemetry::logs;
 use forebay_telemetry::metrics::Metrics;
 use http::StatusCode;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::settings::Settings;
@@ -94,9 +95,9 @@ async fn serve(
         .merge(served_by("process", process.router()))
         .merge(served_by("auth", opened.auth.router()))
         .merge(served_by("gateway", described(description)));
-    let status = Arc::new(Own { db: db.clone(), metrics });
     let doors = Doors { identity, quotas: opened.auth.quotas(), clock };
-    let gateway = Gateway::new(settings.gateway, routes.clone(), doors, status);
+    let own = Arc::new(Own { db: db.clone(), metrics });
+    let gateway = Gateway::new(settings.gateway, routes.clone(), doors, own);
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.clone().tasks());
@@ -119,9 +120,7 @@ async fn serve(
     // A panic of the accept loop was logged where it happened.
     let _ = serving.await;
     store.sockets_closed().await;
-    tasks.abort();
-    identities.abort();
-    offering.abort();
+    [tasks, identities, offering].iter().for_each(JoinHandle::abort);
     db.writer().close();
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));
