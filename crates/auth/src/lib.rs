@@ -31,7 +31,7 @@ use std::sync::{Arc, Mutex};
 use axum::Router;
 use forebay_contract::{Identity, Quotas};
 use forebay_db::Db;
-use forebay_http::cursor::Signer;
+use forebay_http::cursor::Sealer;
 use forebay_model::Result;
 use forebay_model::time::SharedClock;
 
@@ -61,7 +61,7 @@ struct Inner {
     config: AuthConfig,
     db: Db,
     clock: SharedClock,
-    signer: Signer,
+    sealer: Sealer,
     directory: Arc<Directory>,
     counts: Arc<Counts>,
     master: Master,

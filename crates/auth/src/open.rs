@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use forebay_db::{Conn, Db, DbError, Lane, Look};
-use forebay_http::cursor::Signer;
+use forebay_http::cursor::Sealer;
 use forebay_model::Error;
 use forebay_model::time::{SharedClock, Timestamp};
 
@@ -32,7 +32,7 @@ pub struct Opened {
     /// The administrator's first key, when it was made just now: to be shown once.
     pub made: Option<String>,
     /// What cursors are signed with; the same for all processes of a deployment.
-    pub signer: Signer,
+    pub sealer: Sealer,
     /// The token of the setup link, for as long as no person is an administrator.
     pub setup: Option<String>,
 }
@@ -98,7 +98,7 @@ impl Auth {
             }
         };
         let fixed = fixed.map(|(hash, who)| (hash, Arc::new(who)));
-        let signer = Signer::new(&kept.cursor_secret);
+        let sealer = Sealer::new(&kept.cursor_secret);
         let issuer = config.site.origin().map_or_else(
             || format!("urn:forebay:{}", uuid::Uuid::from_bytes(master.derive("issuer"))),
             str::to_owned,
@@ -112,7 +112,7 @@ impl Auth {
             counts: Arc::new(Counts::new(db.clone(), clock.clone(), &master)),
             db: db.clone(),
             clock,
-            signer: signer.clone(),
+            sealer: sealer.clone(),
             hasher: Arc::new(Hasher::new(&master, config.scheme)),
             pool: Pool::start(config.hash_wait)?,
             dearest: Mutex::new(config.scheme),
@@ -129,7 +129,7 @@ impl Auth {
         auth.find_dearest().await?;
         auth.turn_keys().await?;
         let setup = setup::pending(&auth).await?;
-        Ok(Opened { auth, made, signer, setup })
+        Ok(Opened { auth, made, sealer, setup })
     }
 
     /// Finds the dearest hash in use: whoever is not known is to cost as much.
@@ -214,7 +214,11 @@ async fn keep(
             let cursor_secret = setting::keep(conn, CURSOR_SECRET, cursor_secret).await?;
             setting::keep(conn, SETUP, nonce).await?;
             let admin_key = match admin_key {
-                Some(hash) => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                // Where a person is the administrator already, nobody needs a key to become one.
+                Some(hash) => match setting::find(conn, ADMIN_KEY).await? {
+                    None if account::has_administrator(conn).await? => None,
+                    _ => Some(setting::keep(conn, ADMIN_KEY, hash).await?),
+                },
                 None => None,
             };
             Ok(Kept { fingerprint, cursor_secret, admin_key })

@@ -22,6 +22,7 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
             "streams:read@stream/_*",
             "records:read@stream/_*",
             "access:bypass",
+            "gateway:read",
             "metrics:read",
         ],
     ),
@@ -61,7 +62,9 @@ fn one(text: &str) -> Result<Permission, String> {
     let permission =
         permission.ok_or("written `resource:action` or `resource:action@stream/name`")?;
     if !is_scope(permission.scope()) {
-        return Err("a scope is `*` or `stream/name`, which may end in `*`".to_owned());
+        return Err(
+            "a scope is `*`, `stream/name` or `route/name`, which may end in `*`".to_owned()
+        );
     }
     let (resource, action) = permission.right();
     let fits = |asked: &str, known: &str| asked == "*" || asked == known;
@@ -78,7 +81,8 @@ fn one(text: &str) -> Result<Permission, String> {
 
 fn is_scope(scope: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
-    let name = scope.strip_prefix("stream/").map(|name| name.strip_suffix('*').unwrap_or(name));
+    let name = scope.strip_prefix("stream/").or_else(|| scope.strip_prefix("route/"));
+    let name = name.map(|name| name.strip_suffix('*').unwrap_or(name));
     scope == "*" || name.is_some_and(|name| name.chars().all(good))
 }
 

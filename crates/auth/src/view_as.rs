@@ -22,11 +22,14 @@ pub(crate) async fn begin(
     seen: Seen<'_>,
     now: Timestamp,
 ) -> Result<Arc<Principal>> {
-    who.require(VIEW_AS)?;
-    let mut conn = db.reader(Look::Point).await?;
-    let found = look(&mut conn, who, seen.account).await?;
-    drop(conn);
-    let found = found.ok_or_else(|| Error::not_found(format!("the account `{}`", seen.account)));
+    let found = match who.require(VIEW_AS) {
+        Ok(()) => {
+            let mut conn = db.reader(Look::Point).await?;
+            let found = look(&mut conn, who, seen.account).await?;
+            found.ok_or_else(|| Error::not_found(format!("the account `{}`", seen.account)))
+        }
+        Err(error) => Err(error),
+    };
     let failure = match &found {
         Ok(Ok(_)) => None,
         Ok(Err(error)) | Err(error) => Some(error.code.as_str()),

@@ -3,6 +3,7 @@
 //! The default files are the list of what can be set: a key that is not in them is refused with
 //! the nearest one that is.
 
+mod again;
 mod load;
 mod units;
 

@@ -8,7 +8,9 @@ use forebay_model::field::nearest;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-const FILES: [(&str, &str); 3] = [
+use crate::again::Sources;
+
+pub(crate) const FILES: [(&str, &str); 3] = [
     ("app.yaml", include_str!("../../../config/app.yaml")),
     ("database.yaml", include_str!("../../../config/database.yaml")),
     ("logging.yaml", include_str!("../../../config/logging.yaml")),
@@ -22,6 +24,8 @@ const NAMED: [(&str, &str); 4] = [
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
 const SECRETS: [&str; 3] = ["auth.master_key", "server.api_key", "database.url"];
+/// Settings without a section.
+const ALONE: [&str; 2] = ["routes", "upstreams"];
 const PREFIX: &str = "FOREBAY_";
 /// Variables of the prefix that are no settings: what the commands of the client take.
 const OTHERS: [&str; 2] = ["FOREBAY_KEY", "FOREBAY_URL"];
@@ -36,8 +40,9 @@ pub struct ConfigError(String);
 /// All settings, each with where it came from.
 #[derive(Debug, Clone)]
 pub struct Config {
-    values: BTreeMap<String, (Value, String)>,
+    pub(crate) values: BTreeMap<String, (Value, String)>,
     defaults: BTreeMap<String, Value>,
+    pub(crate) sources: Sources,
 }
 
 /// One line of `forebay config explain`.
@@ -58,18 +63,28 @@ impl Config {
         environment: impl IntoIterator<Item = (String, String)>,
         flags: &[(&str, String)],
     ) -> Result<Config, ConfigError> {
-        let mut config = Config { values: BTreeMap::new(), defaults: BTreeMap::new() };
+        let sources = Sources {
+            folder: folder.map(Path::to_owned),
+            environment: environment.into_iter().collect(),
+            flags: flags.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect(),
+        };
+        Config::read(&sources)
+    }
+
+    pub(crate) fn read(sources: &Sources) -> Result<Config, ConfigError> {
+        let (values, defaults) = (BTreeMap::new(), BTreeMap::new());
+        let mut config = Config { values, defaults, sources: sources.clone() };
         for (name, text) in FILES {
             for (key, value) in flatten(&read_yaml(name, text)?) {
                 config.defaults.insert(key.clone(), value.clone());
                 config.values.insert(key, (value, "default".to_owned()));
             }
         }
-        if let Some(folder) = folder {
+        if let Some(folder) = &sources.folder {
             config.read_folder(folder)?;
         }
-        config.read_environment(&environment.into_iter().collect())?;
-        for (key, text) in flags {
+        config.read_environment(&sources.environment)?;
+        for (key, text) in &sources.flags {
             config.set_text(key, text, "flag".to_owned())?;
         }
         Ok(config)
@@ -221,9 +236,10 @@ fn key_of(variable: &str) -> Option<String> {
     if let Some((_, key)) = NAMED.iter().find(|(name, _)| *name == variable) {
         return Some((*key).to_owned());
     }
-    // A setting has a section.
+    // A setting has a section, but for some.
     let rest = variable.strip_prefix(PREFIX)?;
-    rest.contains("__").then(|| rest.to_ascii_lowercase().replace("__", "."))
+    let key = rest.to_ascii_lowercase();
+    (rest.contains("__") || ALONE.contains(&key.as_str())).then(|| key.replace("__", "."))
 }
 
 /// Whether a variable of our prefix names nothing. Kubernetes tells every container about all

@@ -109,9 +109,18 @@ impl Filter {
 
     /// Whether its verdict depends on when it is asked.
     pub fn asks_the_time(&self) -> bool {
-        fn any(node: &Node) -> bool {
-            matches!(node.kind, crate::node::Kind::Now) || node.below().iter().any(any)
+        self.any(|node| matches!(node.kind, crate::node::Kind::Now))
+    }
+
+    /// Whether it speaks of who asks.
+    pub fn asks_who(&self) -> bool {
+        self.any(|node| matches!(node.kind, crate::node::Kind::Auth(_)))
+    }
+
+    fn any(&self, is: fn(&Node) -> bool) -> bool {
+        fn below(node: &Node, is: fn(&Node) -> bool) -> bool {
+            is(node) || node.below().iter().any(|node| below(node, is))
         }
-        any(&self.0.root)
+        below(&self.0.root, is)
     }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use forebay_config::Config;
 
-use crate::{Failure, client, openapi, serve, user};
+use crate::{Failure, client, openapi, routes, serve, user};
 
 /// The backend for streams of records.
 #[derive(Debug, Parser)]
@@ -33,6 +33,11 @@ enum Command {
     Config {
         #[command(subcommand)]
         command: ConfigCommand,
+    },
+    /// Look at the routes to your own services.
+    Routes {
+        #[command(subcommand)]
+        command: routes::RoutesCommand,
     },
     /// Write the API's description (OpenAPI 3.1).
     Openapi,
@@ -114,6 +119,7 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Config { command: ConfigCommand::Explain { flags, json } } => {
             explain(&flags.load()?, json)
         }
+        Command::Routes { command } => routes::run(command),
         Command::Openapi => {
             let document = openapi::document().map_err(|e| Failure::Other(e.to_string()))?;
             std::io::stdout().write_all(document.as_bytes()).map_err(client::unwritten)

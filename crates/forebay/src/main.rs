@@ -5,6 +5,8 @@ mod cli;
 mod client;
 mod demo;
 mod openapi;
+mod reload;
+mod routes;
 mod serve;
 mod settings;
 mod setup;

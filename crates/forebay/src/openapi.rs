@@ -9,6 +9,7 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
     let mut api = forebay_store::api::Api::openapi();
     api.merge(forebay_process::api::Api::openapi());
     api.merge(forebay_auth::api::Api::openapi());
+    api.merge(forebay_gateway::api::Api::openapi());
     api.info = InfoBuilder::new()
         .title("Forebay")
         .version(env!("CARGO_PKG_VERSION"))

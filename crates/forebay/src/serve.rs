@@ -26,6 +26,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::reload::Reloads;
 use crate::settings::Settings;
 use crate::{Failure, demo, openapi, setup};
 
@@ -82,7 +83,7 @@ async fn serve(
             db: db.clone(),
             catalog: catalog.clone(),
             identity: identity.clone(),
-            signer: opened.signer.clone(),
+            sealer: opened.sealer.clone(),
             clock: clock.clone(),
             stopping: stopping.clone(),
         },
@@ -90,14 +91,14 @@ async fn serve(
     store.prepare().await.map_err(|e| other(&e))?;
     let deps = forebay_process::Deps { db: db.clone(), catalog, clock: clock.clone() };
     let process = Process::open(settings.process, deps);
-    let description = openapi::document().map_err(|e| other(&e))?;
     let routes = served_by("store", store.router())
         .merge(served_by("process", process.router()))
         .merge(served_by("auth", opened.auth.router()))
-        .merge(served_by("gateway", described(description)));
+        .merge(served_by("gateway", described(openapi::document().map_err(|e| other(&e))?)));
     let doors = Doors { identity, quotas: opened.auth.quotas(), clock };
     let own = Arc::new(Own { db: db.clone(), metrics });
     let gateway = Gateway::new(settings.gateway, routes.clone(), doors, own);
+    let reloads = Reloads::new(config.clone(), gateway.routing()).map_err(|e| other(&e))?;
     let mut signals = Signals::new().map_err(|e| other(&e))?;
     let identities = tokio::spawn(opened.auth.clone().tasks());
     let tasks = tokio::spawn(store.clone().tasks());
@@ -107,6 +108,7 @@ async fn serve(
     announce(&data_dir, addresses).map_err(|e| other(&e))?;
     let link = setup::offer(&data_dir, addresses.0, opened.setup.as_deref());
     let link = link.map_err(|e| other(&e))?;
+    let reloading = tokio::spawn(reloads.watch());
     let offering = tokio::spawn(setup::watch(opened.auth.clone(), data_dir.clone()));
     banner(addresses.0, mode, &Shown { made: opened.made, for_this_run, setup: link });
     tracing::info!(listen = %addresses.0, admin = %addresses.1, "ready");
@@ -120,7 +122,7 @@ async fn serve(
     // A panic of the accept loop was logged where it happened.
     let _ = serving.await;
     store.sockets_closed().await;
-    [tasks, identities, offering].iter().for_each(JoinHandle::abort);
+    [tasks, identities, offering, reloading].iter().for_each(JoinHandle::abort);
     db.writer().close();
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));

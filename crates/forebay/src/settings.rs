@@ -1,6 +1,7 @@
 //! From settings to what each service takes.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use forebay_auth::Scheme;
 use forebay_auth::config::{AuthConfig, Registration};
@@ -15,6 +16,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 mod gateway;
+mod routes;
+
+pub(crate) use routes::plan;
 
 use crate::Failure;
 
@@ -150,6 +154,7 @@ impl Settings {
                 limit_keys: gateway.limit_keys,
                 cors: gateway.cors(config)?,
                 headers: gateway.headers(config)?,
+                routes: Arc::new(plan(config)?),
                 access_log: logging.access,
             },
             auth,

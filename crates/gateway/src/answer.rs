@@ -7,11 +7,17 @@ use forebay_model::{Code, Error};
 use http::StatusCode;
 use http::header::CONTENT_TYPE;
 
+use crate::upstream::Theirs;
+
 /// Writes the problem document of an answer that needs one.
 pub(crate) fn finish(response: &mut Response, request_id: &str) {
     if let Some(Pending(error)) = response.extensions_mut().remove::<Pending>() {
         log(&error, request_id);
         render(&error, request_id, response);
+        return;
+    }
+    // What a service of others says of an error is for whoever asked it.
+    if response.extensions().get::<Theirs>().is_some() {
         return;
     }
     let status = response.status();
@@ -55,12 +61,30 @@ fn log(error: &Error, request_id: &str) {
     match error.code {
         // What the client asked for and did not get is no fault of ours.
         Code::IndexBehind => tracing::debug!(request_id, code, cause, "{}", error.detail),
-        Code::Overloaded | Code::Timeout => {
+        Code::Overloaded | Code::Timeout | Code::UpstreamFailed => {
             tracing::warn!(request_id, code, cause, "{}", error.detail);
         }
         known if known.status() >= 500 => {
             tracing::error!(request_id, code, cause, "{}", error.detail);
         }
         _ => tracing::debug!(request_id, code, cause, "{}", error.detail),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_our_own_errors_become_documents() {
+        for theirs in [false, true] {
+            let mut response = Response::new(Body::from("gone"));
+            *response.status_mut() = StatusCode::NOT_FOUND;
+            if theirs {
+                response.extensions_mut().insert(Theirs);
+            }
+            finish(&mut response, "r-1");
+            assert_eq!(response.headers().contains_key(CONTENT_TYPE), !theirs);
+        }
     }
 }

@@ -3,8 +3,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use forebay_model::{Code, Error};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::config::GatewayConfig;
@@ -18,6 +20,8 @@ struct Inner {
     moment: Mutex<Moment>,
     /// Of the body, so far.
     bytes: AtomicU64,
+    /// Tells of another time that an answer may take.
+    changed: Notify,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -25,12 +29,18 @@ struct Moment {
     /// Whether the client is waited for.
     waiting: bool,
     since: Instant,
+    /// How long an answer may take, where a route says so.
+    allowed: Option<Duration>,
 }
 
 impl Default for Arrival {
     fn default() -> Self {
-        let moment = Moment { waiting: false, since: Instant::now() };
-        Arrival(Arc::new(Inner { moment: Mutex::new(moment), bytes: AtomicU64::new(0) }))
+        let moment = Moment { waiting: false, since: Instant::now(), allowed: None };
+        Arrival(Arc::new(Inner {
+            moment: Mutex::new(moment),
+            bytes: AtomicU64::new(0),
+            changed: Notify::new(),
+        }))
     }
 }
 
@@ -39,8 +49,14 @@ impl Arrival {
     pub(crate) fn waits(&self, waiting: bool) {
         let mut moment = self.0.moment.lock().unwrap_or_else(PoisonError::into_inner);
         if !(waiting && moment.waiting) {
-            *moment = Moment { waiting, since: Instant::now() };
+            *moment = Moment { waiting, since: Instant::now(), ..*moment };
         }
+    }
+
+    /// Says how long the answer may take, in the place of the configuration's time.
+    pub(crate) fn allow(&self, time: Duration) {
+        self.0.moment.lock().unwrap_or_else(PoisonError::into_inner).allowed = Some(time);
+        self.0.changed.notify_one();
     }
 
     /// Counts what has come.
@@ -58,11 +74,15 @@ impl Arrival {
         let (body, request) = (config.body_timeout, config.request_timeout);
         loop {
             let moment = *self.0.moment.lock().unwrap_or_else(PoisonError::into_inner);
+            let request = moment.allowed.unwrap_or(request);
             let now = Instant::now();
             let end = moment.since + if moment.waiting { body } else { request };
             if now < end {
                 // Who is waited for may change meanwhile, and then the other limit holds.
-                tokio::time::sleep_until(end.min(now + body.min(request))).await;
+                tokio::select! {
+                    () = tokio::time::sleep_until(end.min(now + body.min(request))) => {}
+                    () = self.0.changed.notified() => {}
+                }
                 continue;
             }
             return if moment.waiting {

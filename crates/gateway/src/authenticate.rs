@@ -12,7 +12,7 @@ use http::{HeaderMap, HeaderName, Method};
 
 use crate::{Gateway, credential};
 
-static VIEW_AS: HeaderName = HeaderName::from_static("x-forebay-view-as");
+pub(crate) static VIEW_AS: HeaderName = HeaderName::from_static("x-forebay-view-as");
 
 impl Gateway {
     /// Finds out who asks: by a key or token, else by a browser's cookie.

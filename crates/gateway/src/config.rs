@@ -1,11 +1,13 @@
 //! The gateway's limits.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_http::browser::Site;
 
 use crate::client::Proxies;
 use crate::limit::Policy;
+use crate::routes::Plan;
 use crate::{cors, shield};
 
 /// Plain data; the defaults stand in `config/app.yaml`.
@@ -39,6 +41,8 @@ pub struct GatewayConfig {
     pub cors: Vec<cors::Rule>,
     /// What answers say beside what they are.
     pub headers: Vec<shield::Rule>,
+    /// The users' routes when the process begins.
+    pub routes: Arc<Plan>,
     /// Whether each request is a line of the log.
     pub access_log: bool,
 }

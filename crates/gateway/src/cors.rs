@@ -14,7 +14,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 
-use crate::pattern::Patterns;
+use crate::pattern::{Patterns, Place};
 
 /// A rule as somebody has written it.
 #[derive(Debug, Clone, Default)]
@@ -95,29 +95,28 @@ fn list<T: std::str::FromStr>(member: &str, words: &[String]) -> Result<HeaderVa
 }
 
 /// The rules for a request, where one is for its route.
-fn rules<'r>(
-    rules: &'r [Rule],
-    method: &'r Method,
-    path: &'r str,
-) -> impl Iterator<Item = &'r Rule> {
-    rules.iter().filter(move |rule| rule.routes.find(method, path).is_some())
+fn rules<'r>(rules: &'r [Rule], place: Place<'r>) -> impl Iterator<Item = &'r Rule> {
+    rules.iter().filter(move |rule| rule.routes.find(place).is_some())
+}
+
+/// The method of which a browser asks whether a page may use it; none where it asks nothing.
+pub(crate) fn wanted(method: &Method, headers: &HeaderMap) -> Option<Method> {
+    let wanted =
+        headers.get(ACCESS_CONTROL_REQUEST_METHOD).filter(|_| *method == Method::OPTIONS)?;
+    headers.get(ORIGIN).and_then(|_| Method::from_bytes(wanted.as_bytes()).ok())
 }
 
 /// Answers a browser's question whether a page may ask; `None` when it is none. It is asked without
 /// a key, and what it allows still needs one.
 pub(crate) fn preflight(
     all: &[Rule],
-    method: &Method,
-    path: &str,
+    place: Place<'_>,
     headers: &HeaderMap,
 ) -> Option<Result<Response, Error>> {
     let origin = headers.get(ORIGIN)?;
-    let wanted = headers.get(ACCESS_CONTROL_REQUEST_METHOD)?;
-    if *method != Method::OPTIONS {
-        return None;
-    }
-    let wanted = Method::from_bytes(wanted.as_bytes()).ok()?;
-    let Some(rule) = rules(all, &wanted, path).find(|rule| rule.allows(origin)) else {
+    let wanted = wanted(place.method, headers)?;
+    let place = Place { method: &wanted, ..place };
+    let Some(rule) = rules(all, place).find(|rule| rule.allows(origin)) else {
         let detail = "pages of this origin may not ask here: see gateway.cors";
         return Some(Err(Error::new(Code::OriginRefused, detail)));
     };
@@ -136,13 +135,13 @@ pub(crate) fn preflight(
 /// Says in an answer, an error too, which page may read it.
 pub(crate) fn answer(
     all: &[Rule],
-    (method, path, origin): (&Method, &str, Option<&HeaderValue>),
+    (place, origin): (Place<'_>, Option<&HeaderValue>),
     headers: &mut HeaderMap,
 ) {
     if headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
         return;
     }
-    let mut some = rules(all, method, path).peekable();
+    let mut some = rules(all, place).peekable();
     if some.peek().is_none() {
         return;
     }

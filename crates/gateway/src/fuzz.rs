@@ -1,4 +1,4 @@
-//! The door of `fuzz/`: what reads credentials and framing, without the gateway around it.
+//! The door of `fuzz/`: what reads credentials, framing and paths, without the gateway around it.
 
 use http::HeaderMap;
 
@@ -16,4 +16,9 @@ pub fn fault(bytes: &[u8], size: usize) -> Option<usize> {
         before += piece.len();
         found
     })
+}
+
+/// A path in its one form.
+pub fn path(path: &str) -> Option<String> {
+    crate::routes::normal::path(path).ok().map(std::borrow::Cow::into_owned)
 }

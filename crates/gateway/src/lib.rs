@@ -1,10 +1,12 @@
 //! The one door: listens, bounds, identifies, routes, and writes every error the same way.
 
 mod answer;
+pub mod api;
 mod arrival;
 mod authenticate;
 pub mod client;
 pub mod config;
+mod controllers;
 pub mod cors;
 mod credential;
 mod framing;
@@ -20,9 +22,10 @@ mod passage;
 mod pattern;
 mod pipeline;
 mod request_id;
-
+pub mod routes;
 pub mod shield;
 mod trace;
+pub mod upstream;
 
 use std::sync::Arc;
 
@@ -35,6 +38,7 @@ pub use listen::Listening;
 
 use config::GatewayConfig;
 use limit::Limits;
+use routes::Routing;
 
 /// What the process says about itself.
 #[async_trait]
@@ -68,6 +72,7 @@ struct Inner {
     status: Arc<dyn Status>,
     config: GatewayConfig,
     limits: Arc<Limits>,
+    routing: Arc<Routing>,
     in_flight: metrics::Gauge,
 }
 
@@ -83,8 +88,15 @@ impl Gateway {
         let limits = Limits::new(&config.limits, config.limit_keys, quotas, clock);
         let limits = Arc::new(limits);
         let in_flight = metrics::gauge!("forebay_http_in_flight");
-        let inner = Inner { router: routes, identity, status, config, limits, in_flight };
+        let routing = Routing::new(&config.routes);
+        let router = routes.merge(served_by("gateway", controllers::router(routing.clone())));
+        let inner = Inner { router, identity, status, config, limits, routing, in_flight };
         Gateway { inner: Arc::new(inner) }
+    }
+
+    /// The users' routes, to be swapped.
+    pub fn routing(&self) -> Arc<Routing> {
+        self.inner.routing.clone()
     }
 }
 

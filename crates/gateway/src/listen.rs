@@ -25,6 +25,7 @@ use tokio_util::task::TaskTracker;
 use crate::arrival::Arrival;
 use crate::io::{Filled, State};
 use crate::passage::Passage;
+use crate::routes::normal;
 use crate::{Gateway, head};
 
 /// The two doors, open and not yet served.
@@ -147,7 +148,7 @@ impl Service<http::Request<Incoming>> for Serving {
     type Error = Infallible;
     type Future = AnswerFuture;
 
-    fn call(&self, request: http::Request<Incoming>) -> AnswerFuture {
+    fn call(&self, mut request: http::Request<Incoming>) -> AnswerFuture {
         let (gateway, door, state) = (self.gateway.clone(), self.door, self.state.clone());
         let peer = self.peer;
         Box::pin(async move {
@@ -155,6 +156,8 @@ impl Service<http::Request<Incoming>> for Serving {
             state.busy.store(true, Ordering::Relaxed);
             state.unread.store(!request.body().is_end_stream(), Ordering::Relaxed);
             let checked = head::check(&request);
+            // From here on there is one path, for whoever looks at it.
+            let checked = checked.and_then(|()| normal::target(request.uri_mut()));
             let arrival = Arrival::default();
             let sent = |body| Sent { body, state: state.clone(), arrival: arrival.clone() };
             let mut request = request.map(|body| Body::new(sent(body)));

@@ -9,7 +9,7 @@ use axum::response::Response;
 use http::Method;
 
 /// The service that answered and the route that was taken, left in the answer.
-#[derive(Clone)]
+#[derive(Debug, Clone)]
 pub(crate) struct Route(pub(crate) &'static str, pub(crate) Arc<str>);
 
 pub(crate) async fn note_route(

@@ -14,7 +14,9 @@ use crate::Gateway;
 use crate::arrival::Arrival;
 use crate::limit::Ticket;
 use crate::note::Route;
+use crate::pattern::Place;
 use crate::request_id::request_id;
+use crate::routes::Snapshot;
 use crate::trace::Trace;
 
 /// A request on its way. It is over when this is dropped: with the end of the answer's body, of what
@@ -32,6 +34,10 @@ pub(crate) struct Passage {
     pub(crate) ticket: Option<Arc<Ticket>>,
     /// Who asks, once it is known.
     pub(crate) who: OnceLock<Arc<Principal>>,
+    /// The routes that held when it began.
+    pub(crate) routing: Arc<Snapshot>,
+    /// The user's route that it takes, once it is known.
+    pub(crate) route: OnceLock<Route>,
     /// Bytes of the answer's body.
     pub(crate) sent: AtomicU64,
     agent: Option<HeaderValue>,
@@ -63,12 +69,20 @@ impl Passage {
             origin: headers.get(ORIGIN).cloned(),
             ticket: inner.limits.ticket(),
             who: OnceLock::new(),
+            routing: inner.routing.now(),
+            route: OnceLock::new(),
             sent: AtomicU64::new(0),
             agent: headers.get(USER_AGENT).filter(|_| logged).cloned(),
             answered: OnceLock::new(),
             in_flight: inner.in_flight.clone(),
             logged,
         })
+    }
+
+    /// What is asked for.
+    pub(crate) fn place(&self) -> Place<'_> {
+        let route = self.route.get().and_then(|route| route.1.strip_prefix("routes."));
+        Place { method: &self.method, path: self.uri.path(), route }
     }
 
     /// Remembers how it was answered.
@@ -82,7 +96,7 @@ impl Passage {
         let (status, route, took) = match self.answered.get() {
             Some((status, route, took)) => (status.as_u16(), route.as_ref(), *took),
             // Who leaves before the answer gets none; the number is nginx's.
-            None => (499, None, self.started.elapsed()),
+            None => (499, self.route.get(), self.started.elapsed()),
         };
         let who = self.who.get();
         tracing::info!(

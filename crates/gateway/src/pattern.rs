@@ -7,13 +7,46 @@ use http::Method;
 pub(crate) struct Patterns(Vec<Pattern>);
 
 #[derive(Debug, Clone)]
-struct Pattern {
-    /// None for any.
-    method: Option<Method>,
-    /// Between the path's slashes; `None` is any one.
-    segments: Vec<Option<String>>,
-    /// Whether more may follow.
-    open: bool,
+enum Pattern {
+    /// No method is any.
+    Asked(Option<Method>, PathPattern),
+    /// `routes.shop`: what takes this route of the user's.
+    Route(String),
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Place<'r> {
+    pub(crate) method: &'r Method,
+    pub(crate) path: &'r str,
+    /// The user's route that it takes, as far as that is known.
+    pub(crate) route: Option<&'r str>,
+}
+
+/// A path: `/a/b`, `/a/{id}`, `/a/*`, or `/a` with all that is below it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathPattern {
+    /// Between the path's slashes.
+    pub(crate) segments: Vec<Segment>,
+    pub(crate) rest: Rest,
+}
+
+/// What stands between two slashes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Segment {
+    Is(String),
+    /// Any one that is not empty, by its name.
+    Named(String),
+}
+
+/// What may follow the segments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rest {
+    Nothing,
+    /// At least one segment, if an empty one: `/v1` is not below itself.
+    Below,
+    /// Nothing, or whatever is below.
+    Any,
 }
 
 impl Patterns {
@@ -27,11 +60,16 @@ impl Patterns {
     }
 
     /// The number of the first that fits, 0 where all do.
-    pub(crate) fn find(&self, method: &Method, path: &str) -> Option<usize> {
+    pub(crate) fn find(&self, place: Place<'_>) -> Option<usize> {
         if self.0.is_empty() {
             return Some(0);
         }
-        self.0.iter().position(|pattern| pattern.fits(method, path))
+        self.0.iter().position(|pattern| pattern.fits(place))
+    }
+
+    /// Whether one is a user's route by its name.
+    pub(crate) fn names_routes(&self) -> bool {
+        self.0.iter().any(|pattern| matches!(pattern, Pattern::Route(_)))
     }
 }
 
@@ -40,6 +78,9 @@ impl Pattern {
         let wrong = || {
             format!("`{text}` is no route such as `POST /v1/streams/{{stream}}/records` or `/v1/*`")
         };
+        if let Some(name) = text.trim().strip_prefix("routes.") {
+            return Ok(Pattern::Route(name.to_owned()));
+        }
         let (method, path) = match text.trim().split_once(' ') {
             Some((method, path)) => (Some(method), path.trim()),
             None => (None, text.trim()),
@@ -50,35 +91,75 @@ impl Pattern {
         }
         let method = method.map(|method| Method::from_bytes(method.as_bytes()));
         let method = method.transpose().map_err(|_| wrong())?;
-        let path = path.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' ']));
-        let mut segments: Vec<&str> = path.ok_or_else(wrong)?.split('/').collect();
-        let open = segments.last() == Some(&"*");
-        if open {
-            segments.pop();
-        }
-        let read = |segment: &str| match segment.strip_prefix('{') {
-            Some(name) => name.strip_suffix('}').filter(|n| !n.is_empty()).map(|_| None),
-            None if segment.contains(['*', '}']) => None,
-            None => Some(Some(segment.to_owned())),
-        };
-        let segments = segments.into_iter().map(read).collect::<Option<_>>().ok_or_else(wrong)?;
-        Ok(Pattern { method, segments, open })
+        Ok(Pattern::Asked(method, PathPattern::read(path).ok_or_else(wrong)?))
     }
 
     /// Paths are compared as they are written, which is how they are routed.
-    fn fits(&self, method: &Method, path: &str) -> bool {
-        let head = *method == Method::HEAD && self.method == Some(Method::GET);
-        if !head && self.method.as_ref().is_some_and(|m| m != method) {
-            return false;
+    fn fits(&self, place: Place<'_>) -> bool {
+        match self {
+            Pattern::Route(name) => place.route == Some(name),
+            Pattern::Asked(method, path) => {
+                let head = *place.method == Method::HEAD && *method == Some(Method::GET);
+                let asked = head || method.as_ref().is_none_or(|method| method == place.method);
+                asked && path.fits(place.path)
+            }
         }
+    }
+}
+
+impl PathPattern {
+    /// Reads `/a/b`, `/a/{id}`, `/a/*`.
+    pub(crate) fn read(text: &str) -> Option<PathPattern> {
+        let path = text.strip_prefix('/').filter(|path| !path.contains(['?', '#', ' ']))?;
+        let mut segments: Vec<&str> = path.split('/').collect();
+        let rest = if segments.last() == Some(&"*") { Rest::Below } else { Rest::Nothing };
+        if rest == Rest::Below {
+            segments.pop();
+        }
+        let read = |segment: &str| match segment.strip_prefix('{') {
+            Some(name) => {
+                let name = name.strip_suffix('}').filter(|name| !name.is_empty())?;
+                Some(Segment::Named(name.to_owned()))
+            }
+            None if segment.contains(['*', '}']) => None,
+            None => Some(Segment::Is(segment.to_owned())),
+        };
+        let segments = segments.into_iter().map(read).collect::<Option<_>>()?;
+        Some(PathPattern { segments, rest })
+    }
+
+    /// Reads `/a`, for itself and all that is below it; `/` is everything.
+    pub(crate) fn below(text: &str) -> Option<PathPattern> {
+        if text == "/" {
+            return Some(PathPattern { segments: Vec::new(), rest: Rest::Any });
+        }
+        let read = PathPattern::read(text).filter(|path| path.rest == Rest::Nothing)?;
+        let slash = read.segments.last() == Some(&Segment::Is(String::new()));
+        (!slash).then_some(PathPattern { rest: Rest::Any, ..read })
+    }
+
+    pub(crate) fn fits(&self, path: &str) -> bool {
         let mut given = path.strip_prefix('/').unwrap_or(path).split('/');
         let fit = self.segments.iter().all(|wanted| match (wanted, given.next()) {
-            (Some(wanted), Some(segment)) => wanted == segment,
-            (None, Some(segment)) => !segment.is_empty(),
+            (Segment::Is(wanted), Some(segment)) => wanted == segment,
+            (Segment::Named(_), Some(segment)) => !segment.is_empty(),
             (_, None) => false,
         });
-        // What `/v1/*` leaves open is a segment, if an empty one: `/v1` is not below itself.
-        fit && self.open == given.next().is_some()
+        fit && match self.rest {
+            Rest::Nothing => given.next().is_none(),
+            Rest::Below => given.next().is_some(),
+            Rest::Any => true,
+        }
+    }
+
+    /// What a path that fits has behind the segments: without the slash before it, `None` where it
+    /// ends with them.
+    pub(crate) fn rest_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        let mut rest = path.strip_prefix('/');
+        for _ in &self.segments {
+            rest = rest?.split_once('/').map(|(_, rest)| rest);
+        }
+        rest
     }
 }
 
@@ -95,8 +176,10 @@ mod tests {
     #[test]
     fn routes_fit_by_segment() {
         let fits = |route: &str, method: Method, path: &str| {
-            Patterns::new(&[route.to_owned()]).unwrap().find(&method, path).is_some()
+            let place = Place { method: &method, path, route: Some("shop") };
+            Patterns::new(&[route.to_owned()]).unwrap().find(place).is_some()
         };
+        assert!(fits("routes.shop", Method::GET, "/x") && !fits("routes.sho", Method::GET, "/x"));
         let records = "POST /v1/streams/{stream}/records";
         assert!(fits(records, Method::POST, "/v1/streams/a/records"));
         for (method, path) in [
@@ -112,7 +195,10 @@ mod tests {
         assert!(fits("/v1/*", Method::GET, "/v1/a/b") && fits("/*", Method::GET, "/"));
         assert!(fits("/v1/*", Method::GET, "/v1/") && !fits("/v1/*", Method::GET, "/v10/a"));
         assert!(!fits("/v1/*", Method::GET, "/v1"));
-        assert_eq!(Patterns::default().find(&Method::GET, "/x"), Some(0));
+        assert_eq!(
+            Patterns::default().find(Place { method: &Method::GET, path: "/x", route: None }),
+            Some(0)
+        );
         for bad in ["", "v1", "GET", "get /v1", "/a*", "/a/*/b", "/{}", "/{a", "/a?b", "GET  "] {
             assert!(Patterns::new(&[bad.to_owned()]).is_err(), "{bad}");
         }

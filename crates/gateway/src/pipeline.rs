@@ -12,11 +12,11 @@ use forebay_http::Who;
 use forebay_http::meter::Metered;
 use forebay_http::origin::RequestId;
 use forebay_http::principal::Peer;
+use forebay_model::Error;
 use forebay_model::principal::{METRICS_READ, Principal};
-use forebay_model::{Code, Error};
 use futures_util::FutureExt;
+use http::HeaderValue;
 use http::header::{CACHE_CONTROL, CONNECTION};
-use http::{HeaderValue, Method};
 use tower::ServiceExt;
 use tracing::Instrument as _;
 
@@ -25,6 +25,8 @@ use crate::health::reads;
 use crate::limit::{Asked, Stage};
 use crate::note::{Route, note};
 use crate::passage::Passage;
+use crate::pattern::Place;
+use crate::routes::{Theirs, host};
 use crate::{Gateway, answer, cors, request_id, shield};
 
 impl Gateway {
@@ -62,27 +64,43 @@ impl Gateway {
     /// The way in.
     async fn serve(&self, mut request: Request, passage: &Passage) -> Result<Response, Error> {
         let (method, path) = (&passage.method, passage.uri.path());
-        // Health first: who watches the process is neither counted nor held up.
-        if let Some(well) = self.health(method, path).await {
+        // Health first: who watches the process is neither counted nor held up. Where a route names the
+        // host, it may be theirs.
+        let host = host(&passage.uri, request.headers());
+        let named = passage.routing.table.names(&host);
+        drop(host);
+        if !named && let Some(well) = self.health(method, path).await {
             return Ok(well);
         }
         // Limits by address before anything is looked up: floods of wrong keys stay cheap.
         limit(passage, Stage::Address, None).await?;
-        // A browser asks whether it may ask, and has no key to show for that.
-        if let Some(told) =
-            cors::preflight(&self.inner.config.cors, method, path, request.headers())
-        {
+        // Where to: a user's service, or ours. That says whether it matters who asks.
+        let route = self.take(passage, request.headers()).await?;
+        // A browser asks whether it may ask, and has no key to show for that. What no rule allows, a
+        // user's service may.
+        let told = cors::preflight(&self.inner.config.cors, passage.place(), request.headers());
+        if let Some(told) = told.filter(|told| told.is_ok() || route.is_none()) {
             return told;
+        }
+        if let (None, Some(well)) = (&route, self.health(method, path).await) {
+            return Ok(well);
         }
         // Who asks; doors behind which a credential is made or checked are open.
         let asked = if reads(method) { "GET" } else { method.as_str() };
-        let open = OPEN_DOORS.contains(&(asked, path));
-        if !open {
+        let asks = match &route {
+            Some(route) => self.asks_who(route, request.headers()),
+            None => !OPEN_DOORS.contains(&(asked, path)),
+        };
+        if asks {
             let who = self.who(passage.client, method, request.headers()).await?;
             let _ = passage.who.set(who);
         }
         // All other limits, by whoever really asks: to see as somebody else is not to ask as them.
         limit(passage, Stage::Caller, passage.who.get()).await?;
+        // A user's service.
+        if let Some(route) = route {
+            return self.go(passage, &route, request).await;
+        }
         // Whose eyes are wanted; this is written down, so only now.
         if let Some(who) = passage.who.get() {
             let who = self.seen_as(who.clone(), seen(&request)?).await?;
@@ -91,10 +109,6 @@ impl Gateway {
                 return Ok(self.metrics());
             }
             request.extensions_mut().insert(Who(who));
-        }
-        // No name and no id holds U+0000: nobody behind this line needs to think of it.
-        if !open && path.contains("%00") {
-            return Err(Error::new(Code::BadRequest, "the path holds U+0000"));
         }
         // What the body brings is counted by whoever reads it.
         if let Some(ticket) = &passage.ticket {
@@ -111,13 +125,21 @@ impl Gateway {
 
     /// The way out, which every answer takes, whoever gave it.
     fn finish(&self, passage: &Arc<Passage>, mut response: Response) -> Response {
-        let (config, method, path) = (&self.inner.config, &passage.method, passage.uri.path());
-        // Errors become documents in one place, which knows the request's id.
-        answer::finish(&mut response, &passage.id);
+        let config = &self.inner.config;
+        // What users' services say stands.
+        let theirs = response.extensions_mut().remove::<Theirs>().is_some();
+        if !theirs {
+            // Errors become documents in one place, which knows the request's id.
+            answer::finish(&mut response, &passage.id);
+            // What one may see is not for another, whoever has forgotten to say so.
+            let kept = || HeaderValue::from_static("private, no-cache");
+            response.headers_mut().entry(CACHE_CONTROL).or_insert_with(kept);
+        }
+        // A user's route is known by its name, whatever became of the request.
+        if let Some(route) = passage.route.get() {
+            response.extensions_mut().insert(route.clone());
+        }
         let headers = response.headers_mut();
-        // What one may see is not for another, whoever has forgotten to say so.
-        let kept = || HeaderValue::from_static("private, no-cache");
-        headers.entry(CACHE_CONTROL).or_insert_with(kept);
         // Where to find it again, for the caller and for whoever helps them.
         passage.trace.answer(headers);
         request_id::answer(&passage.id, headers);
@@ -126,13 +148,13 @@ impl Gateway {
             ticket.write(headers);
         }
         // Errors too: a page that cannot read why it was refused tries again.
-        cors::answer(&config.cors, (method, path, passage.origin.as_ref()), headers);
+        cors::answer(&config.cors, (passage.place(), passage.origin.as_ref()), headers);
         // What browsers must not do with it.
-        shield::answer(&config.headers, method, path, headers);
+        shield::answer(&config.headers, passage.place(), theirs, headers);
         // Counted last, when nothing changes any more; the rest of the line is written when the last
         // byte has left.
         let took = passage.started.elapsed();
-        note(method, &response, took);
+        note(&passage.method, &response, took);
         let route = response.extensions().get::<Route>().cloned();
         passage.answered(response.status(), route, took);
         response
@@ -150,9 +172,9 @@ impl Gateway {
 /// Takes this request of the limits of a stage.
 async fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
     let Some(ticket) = &passage.ticket else { return Ok(()) };
-    let (method, path): (&Method, &str) = (&passage.method, passage.uri.path());
+    let Place { method, path, route } = passage.place();
     let Peer(client, _) = passage.client;
-    ticket.enter(stage, Asked { method, path, client, who: who.map(Arc::as_ref) }).await
+    ticket.enter(stage, Asked { method, path, route, client, who: who.map(Arc::as_ref) }).await
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

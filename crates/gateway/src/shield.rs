@@ -4,9 +4,9 @@ use http::header::{
     CONNECTION, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, TRANSFER_ENCODING,
     UPGRADE, X_CONTENT_TYPE_OPTIONS,
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::pattern::Patterns;
+use crate::pattern::{Patterns, Place};
 
 /// What every answer says where neither a service nor a rule says otherwise: it is what it is called,
 /// it runs nothing, stands in no frame, and where somebody came from is nobody's business.
@@ -49,8 +49,9 @@ impl Rule {
 }
 
 /// Completes an answer's head; what is there stays.
-pub(crate) fn answer(rules: &[Rule], method: &Method, path: &str, headers: &mut HeaderMap) {
-    let fits = |rule: &&Rule| rule.routes.find(method, path).is_some();
+/// Of what `theirs` says, users' services, only rules change anything.
+pub(crate) fn answer(rules: &[Rule], place: Place<'_>, theirs: bool, headers: &mut HeaderMap) {
+    let fits = |rule: &&Rule| rule.routes.find(place).is_some();
     let mut left_out: Vec<&HeaderName> = Vec::new();
     for (name, value) in rules.iter().filter(fits).flat_map(|rule| &rule.set) {
         if headers.contains_key(name) || left_out.contains(&name) {
@@ -62,7 +63,7 @@ pub(crate) fn answer(rules: &[Rule], method: &Method, path: &str, headers: &mut 
             headers.insert(name, value.clone());
         }
     }
-    for (name, value) in &ALWAYS {
+    for (name, value) in ALWAYS.iter().filter(|_| !theirs) {
         if !left_out.contains(&name) && !headers.contains_key(name) {
             headers.insert(name, value.clone());
         }
@@ -71,6 +72,8 @@ pub(crate) fn answer(rules: &[Rule], method: &Method, path: &str, headers: &mut 
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
 
     #[test]
@@ -85,7 +88,8 @@ mod tests {
         ];
         let mut headers = HeaderMap::new();
         headers.insert("x-b", HeaderValue::from_static("own"));
-        answer(&rules, &Method::GET, "/ui/x", &mut headers);
+        let place = Place { method: &Method::GET, path: "/ui/x", route: None };
+        answer(&rules, place, false, &mut headers);
         let said = |name: &str| headers.get(name).map(|value| value.to_str().unwrap());
         assert_eq!(said("content-security-policy"), Some("default-src 'self'"));
         assert_eq!((said("x-a"), said("x-b")), (Some("1"), Some("own")));

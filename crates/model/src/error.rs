@@ -63,6 +63,8 @@ pub enum Code {
     TooManyGroups,
     /// A principal is over one of its limits.
     RateLimited,
+    /// A service of others, which the request was for, did not answer as it should.
+    UpstreamFailed,
     /// A queue is full or the service is stopping; try again.
     Overloaded,
     /// A storage engine cannot be reached or does not answer.
@@ -106,6 +108,7 @@ impl Code {
         Code::RateLimited,
         Code::HeadTooLarge,
         Code::Internal,
+        Code::UpstreamFailed,
         Code::Overloaded,
         Code::EngineUnavailable,
         Code::IndexBehind,
@@ -151,6 +154,7 @@ impl Code {
             Code::RateLimited => ("rate_limited", 429, "Too many requests"),
             Code::HeadTooLarge => ("head_too_large", 431, "The request head is too large"),
             Code::Internal => ("internal", 500, "Internal error"),
+            Code::UpstreamFailed => ("upstream_failed", 502, "The service behind did not answer"),
             Code::Overloaded => ("overloaded", 503, "The service is busy"),
             Code::EngineUnavailable => ("engine_unavailable", 503, "A storage engine is away"),
             Code::IndexBehind => ("index_behind", 504, "The store has not reached that position"),
@@ -280,5 +284,20 @@ impl Error {
     /// A full queue or a stopping service.
     pub fn overloaded(detail: impl Into<Cow<'static, str>>) -> Self {
         Error::new(Code::Overloaded, detail).retry_after(1)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_stand_in_order_and_are_told_apart() {
+        assert!(Code::ALL.is_sorted_by_key(|code| code.status()));
+        let mut names: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        assert!(names.windows(2).all(|pair| pair[0] != pair[1]));
+        assert_eq!(Code::UpstreamFailed.status(), 502);
+        assert!(Code::ALL.contains(&Code::UpstreamFailed));
     }
 }

@@ -152,6 +152,12 @@ pub const VIEW_AS: Right = Right("access", "view_as");
 /// Read the process's own metrics on the public listener.
 pub const METRICS_READ: Right = Right("metrics", "read");
 
+/// Reading what the gateway's configuration says, and how upstreams are.
+pub const GATEWAY_READ: Right = Right("gateway", "read");
+
+/// Asking through a route that wants it, on `route/<name>`.
+pub const ROUTES_USE: Right = Right("routes", "use");
+
 /// Every right that a permission can name.
 pub const RIGHTS: &[Right] = &[
     STREAMS_READ,
@@ -168,6 +174,8 @@ pub const RIGHTS: &[Right] = &[
     KEYS_READ,
     KEYS_WRITE,
     METRICS_READ,
+    GATEWAY_READ,
+    ROUTES_USE,
     VIEW_AS,
 ];
 

@@ -1,19 +1,29 @@
 //! A stream's JSON Schema (draft 2020-12): checked, compiled, and walked for what it declares.
 
+mod branching;
+mod counted;
+
 use std::fmt;
 
 use jsonschema::error::ValidationErrorKind;
-use jsonschema::{Draft, PatternOptions, Validator};
+use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
 use serde_json::{Map, Value};
 
 use crate::error::FieldError;
 use crate::field::{FieldPath, push_pointer};
+use counted::{Counted, Seen};
 
 /// The most bytes that an indexed string may have.
 pub const MAX_INDEXED_BYTES: usize = 1024;
 /// The most fields that one stream may index.
 pub const MAX_INDEXED_FIELDS: usize = 32;
 const MAX_FIELDS: usize = 1000;
+/// How often a check may look at a record, for itself and for each value in it. What people write
+/// looks some times at each.
+const LOOKS: u64 = 5_000;
+const LOOKS_EACH: u64 = 200;
+/// Through how many schemas one value may be led without a look at it.
+const MOST_BRANCHES: u64 = 4_000;
 
 /// The scalar types that a field can be declared with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,7 +71,7 @@ pub struct Declared {
 
 /// A compiled schema.
 pub struct Schema {
-    validator: Validator,
+    validator: Validator<Counted>,
     declared: Vec<Declared>,
 }
 
@@ -88,7 +98,11 @@ impl Schema {
         if !walk.errors.is_empty() {
             return Err(walk.errors);
         }
-        let built = jsonschema::options()
+        if let Some(path) = branching::beyond(schema, MOST_BRANCHES) {
+            let message = "its references lead to more than 4000 schemas for one value";
+            return Err(vec![FieldError::new(path, "too_long", message)]);
+        }
+        let built = jsonschema::options_for::<Counted>()
             .with_draft(Draft::Draft202012)
             .with_pattern_options(PatternOptions::regex().size_limit(1 << 20))
             .offline()
@@ -113,24 +127,31 @@ impl Schema {
 
     /// Checks a record's `data`; says the first things that are wrong, at most eight.
     pub fn check(&self, data: &Value) -> Vec<FieldError> {
-        let mut errors: Vec<FieldError> = Vec::new();
-        if !self.validator.is_valid(data) {
-            errors.extend(self.validator.iter_errors(data).take(8).map(|error| {
-                let path = format!("/data{}", error.instance_path());
-                match error.kind() {
-                    ValidationErrorKind::Required { property } => {
-                        let mut path = path;
-                        push_pointer(&mut path, property.as_str().unwrap_or_default());
-                        FieldError::new(path, "required", "this member is required")
-                    }
-                    kind => {
-                        FieldError::new(path, code_of(kind), shorten(error.masked().to_string()))
-                    }
-                }
-            }));
-        }
+        let looks = LOOKS + counted::values(data).saturating_mul(LOOKS_EACH);
+        let Some(mut errors) = counted::within(looks, || self.validate(data)) else {
+            let message = "it takes too many steps to check this against the stream's schema";
+            return vec![FieldError::new("/data", "schema_mismatch", message)];
+        };
         errors.extend(self.declared.iter().filter_map(|field| check_field(field, data)));
         errors
+    }
+
+    fn validate(&self, data: &Value) -> Vec<FieldError> {
+        if self.validator.is_valid(Seen(data)) {
+            return Vec::new();
+        }
+        let error = |error: ValidationError<'_>| {
+            let path = format!("/data{}", error.instance_path());
+            match error.kind() {
+                ValidationErrorKind::Required { property } => {
+                    let mut path = path;
+                    push_pointer(&mut path, property.as_str().unwrap_or_default());
+                    FieldError::new(path, "required", "this member is required")
+                }
+                kind => FieldError::new(path, code_of(kind), shorten(error.masked().to_string())),
+            }
+        };
+        self.validator.iter_errors(Seen(data)).take(8).map(error).collect()
     }
 }
 

@@ -114,6 +114,14 @@ impl Definition {
         let time_from = path_member(members, "time_from", &mut errors);
         let access = Access::read_json(members.get("access"), &mut errors);
         let schema = members.get("schema").cloned().unwrap_or_else(|| json!({"type": "object"}));
+        let takes_objects = |ty: &Value| match ty {
+            Value::Array(names) => names.iter().any(|name| name == "object"),
+            name => name == "object",
+        };
+        if schema.get("type").is_some_and(|ty| !takes_objects(ty)) {
+            let message = "a record's data is an object";
+            errors.push(FieldError::new("/schema/type", "type_mismatch", message));
+        }
         match Schema::compile(&schema) {
             Ok(compiled) if errors.is_empty() => {
                 Ok((Definition { schema, id_from, time_from, access }, compiled))

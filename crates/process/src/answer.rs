@@ -140,7 +140,8 @@ impl Entry {
 fn conflict(seq: i64) -> Rejection {
     let message = match seq {
         0 => "the id stands twice in the request, with other content".to_owned(),
-        seq => format!("the id is taken by the record at seq {seq}, which has other content"),
+        // Which one is not for everybody to know who may write.
+        _ => "the id is taken by a record that has other content".to_owned(),
     };
     Rejection::new("id_conflict", "/id", message)
 }

@@ -20,7 +20,7 @@ use std::sync::atomic::AtomicUsize;
 use axum::Router;
 use forebay_contract::Identity;
 use forebay_db::Db;
-use forebay_http::cursor::Signer;
+use forebay_http::cursor::Sealer;
 use forebay_model::time::SharedClock;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub struct Store {
 struct Inner {
     db: Db,
     catalog: Arc<StoredCatalog>,
-    signer: Signer,
+    sealer: Sealer,
     clock: SharedClock,
     config: StoreConfig,
     stopping: CancellationToken,
@@ -65,7 +65,7 @@ pub struct Deps {
     /// Who asks, for those who go on asking.
     pub identity: Arc<dyn Identity>,
     /// What cursors are signed with.
-    pub signer: Signer,
+    pub sealer: Sealer,
     /// The time.
     pub clock: SharedClock,
     /// Cancelled when the process stops: subscriptions end then.
@@ -75,14 +75,14 @@ pub struct Deps {
 impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
-        let Deps { db, catalog, identity, signer, clock, stopping } = deps;
+        let Deps { db, catalog, identity, sealer, clock, stopping } = deps;
         let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
         let aggregates = Semaphore::new(aggregate::AT_ONCE);
         let access_changes = watch::Sender::new(0);
         let inner = Inner {
             db,
             catalog,
-            signer,
+            sealer,
             clock,
             config,
             stopping,

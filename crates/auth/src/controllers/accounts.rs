@@ -25,14 +25,15 @@ pub(super) async fn page(
     person: bool,
 ) -> Result<(Vec<Account>, Option<String>), Error> {
     let limit = read_limit(params)?;
-    let signer = &auth.inner.signer;
-    let after = params.get("cursor").map(|c| signer.open(scope, c)).transpose()?;
+    let sealer = &auth.inner.sealer;
+    let after = params.get("cursor").map(|c| sealer.open(scope, c)).transpose()?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let after = after.unwrap_or_default();
     let mut found = account::list(&mut conn, person, &after, limit + 1).await?;
     let more = i64::try_from(found.len()).is_ok_and(|n| n > limit);
     found.truncate(usize::try_from(limit).unwrap_or(50));
-    let next = found.last().filter(|_| more).map(|last| signer.sign(scope, &last.id));
+    let next =
+        found.last().filter(|_| more).map(|last| sealer.seal(scope, &last.id)).transpose()?;
     Ok((found, next))
 }
 

@@ -46,14 +46,15 @@ pub(crate) async fn list(State(auth): State<Auth>, Who(who): Who, params: Params
     let limit = read_limit(&params)?;
     let own = who.require(KEYS_READ).is_err().then(|| owner_of(&who));
     let scope = format!("api-keys/{}", own.unwrap_or_default());
-    let signer = &auth.inner.signer;
-    let after = params.get("cursor").map(|c| signer.open(&scope, c)).transpose()?;
+    let sealer = &auth.inner.sealer;
+    let after = params.get("cursor").map(|c| sealer.open(&scope, c)).transpose()?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
     let after = after.unwrap_or_default();
     let mut found = api_key::list(&mut conn, own, &after, limit + 1).await?;
     let more = i64::try_from(found.len()).is_ok_and(|n| n > limit);
     found.truncate(usize::try_from(limit).unwrap_or(50));
-    let next = found.last().filter(|_| more).map(|last| signer.sign(&scope, &last.id));
+    let next =
+        found.last().filter(|_| more).map(|last| sealer.seal(&scope, &last.id)).transpose()?;
     let items: Vec<Value> = found.iter().map(|key| Value::Object(describe(key))).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }

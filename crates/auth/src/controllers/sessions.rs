@@ -193,6 +193,11 @@ pub(crate) async fn step_up(
     let mut session = going_on(&auth, &caller, &before)?;
     let now = auth.inner.clock.now();
     let (pass, compared, password, second) = match shown {
+        // Who knows the password and has not got the phone is whom the phone is there against.
+        (Some(_), None) if person.totp.is_some() => {
+            let message = "this account has a second factor: show its code";
+            return Err(Error::invalid(FieldError::new("/code", "required", message)).into());
+        }
         (Some(password), None) => {
             let pass = auth.admit(&person.account, peer.0).await?;
             let proven = auth.prove_person(Some(person), "/password", &password).await?;

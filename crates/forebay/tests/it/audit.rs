@@ -202,11 +202,11 @@ mod scenario {
         let (boss, _) = s.program(&["admin"]).await;
         answer(of(&boss)).await.problem(403, "forbidden");
 
-        let told = events(&s, "view_as", 8).await;
+        let told = events(&s, "view_as", 9).await;
         assert_eq!(told[0]["actor"]["id"], "key:admin");
         assert_eq!(told[0]["target"], json!({"kind": "account", "id": eva}));
         assert_eq!(told[0]["details"], json!({"method": "GET", "path": path}));
-        assert_eq!(told.iter().filter(|e| e["outcome"] == "failure").count(), 3);
+        assert_eq!(told.iter().filter(|e| e["outcome"] == "failure").count(), 4);
 
         // A view that goes on ends with the right to it.
         let url = format!("{}?after=0", path.replace("records", "subscribe"));

@@ -59,6 +59,8 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/v1/api-keys/i"),
     ("DELETE", "/v1/api-keys/i"),
     ("POST", "/v1/api-keys/i/rotate"),
+    ("GET", "/v1/routes"),
+    ("GET", "/v1/upstreams"),
     ("GET", "/metrics"),
     ("GET", "/nothing/here"),
 ];

@@ -84,6 +84,9 @@ mod scenario {
         s.post_by(&token, "/v1/auth/step-up", json!({"code": shown}))
             .await
             .problem(401, "invalid_credentials");
+        // The password alone is none where there is a phone: it is what the phone is there against.
+        let told = s.post_by(&token, "/v1/auth/step-up", json!({"password": PASSWORD})).await;
+        assert_eq!(told.problem(400, "validation_failed")["errors"][0]["path"], "/code");
         // A step that was passed by is no better for not having been shown.
         s.show_code(&due, "totp", &code(&seed, 0)).await.problem(401, "invalid_credentials");
     }

@@ -38,6 +38,8 @@ mod real_clients;
 mod refusals;
 mod restart;
 mod resume;
+mod route_settings;
+mod routes;
 mod secrets;
 mod sessions;
 mod settings;

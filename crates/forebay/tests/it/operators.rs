@@ -1,6 +1,6 @@
 //! The command line of whoever holds the database: `forebay user`, with and without a server.
 
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Output, Stdio};
 
@@ -61,6 +61,19 @@ async fn an_administrator_is_made_before_the_first_start() {
     let token = s.token_of(ADMIN).await;
     let me = s.get_by(&token, "/v1/me", &[]).await.expect(200);
     assert_eq!((&me["id"], &me["name"]), (&made["id"], &json!("Ann")));
+    // Nor is there a key for whoever reads the terminal, where nobody has set one.
+    drop(s);
+    let folder = tempfile::tempdir().unwrap();
+    told(&run(folder.path(), None, &new, &format!("{PASSWORD}\n")));
+    let mut command = forebay();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0", "--data"]);
+    command.arg(folder.path()).env("MASTER_KEY", MASTER_KEY);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.contains("\"ready\"")));
+    child.kill().unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+    assert!(said.contains("listens on") && !said.contains("key"), "{said}");
 }
 
 #[tokio::test]

@@ -52,6 +52,7 @@ mod scenario {
             (json!({"schema": {"type": "object"}, "retention": {"max_age": "7d"}}), "/retention"),
             (json!({"schema": {"type": "object"}, "schem": 1}), "/schem"),
             (json!({"schema": {"type": "nonsense"}}), "/schema/type"),
+            (json!({"schema": {"type": ["string", "null"]}}), "/schema/type"),
             (json!({"schema": {"$ref": "http://example.com/x"}}), "/schema/$ref"),
             (
                 json!({"schema": {"type": "object", "properties": {

@@ -179,6 +179,12 @@ impl Server {
         (self.child, self.address, self.admin) = started;
     }
 
+    /// Sends the process a signal, by its name.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([&format!("-{name}"), &pid]).status().unwrap().success());
+    }
+
     /// Asks the process to stop; returns its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
@@ -287,6 +293,9 @@ fn spawn(
 ) -> (Child, String, String) {
     let mut command = forebay();
     command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
+    if data.path().join("app.yaml").exists() {
+        command.arg("--config").arg(data.path());
+    }
     for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
         command.env(name, "127.0.0.1:0");
     }

@@ -10,7 +10,7 @@ use http::Method;
 use super::calendar::Calendar;
 use super::gcra::Quota;
 use super::table::{Key, Table};
-use crate::pattern::{Patterns, stream_of};
+use crate::pattern::{Patterns, Place, stream_of};
 
 /// Where records come in.
 const INGEST: &[&str] = &["POST /v1/streams/{stream}/records", "POST /v1/batch"];
@@ -83,6 +83,8 @@ pub struct Policy {
 pub(crate) struct Asked<'r> {
     pub(crate) method: &'r Method,
     pub(crate) path: &'r str,
+    /// The user's route that it takes.
+    pub(crate) route: Option<&'r str>,
     pub(crate) client: IpAddr,
     pub(crate) who: Option<&'r Principal>,
 }
@@ -153,7 +155,9 @@ impl Policy {
     pub(crate) fn stage(&self) -> Stage {
         let early = |by: &By| matches!(by, By::Ip | By::Route);
         let by_address = self.by.contains(&By::Ip) && self.by.iter().all(early);
-        if by_address && self.roles.is_empty() { Stage::Address } else { Stage::Caller }
+        // Which user's route it takes is known later.
+        let early = by_address && self.roles.is_empty() && !self.routes.names_routes();
+        if early { Stage::Address } else { Stage::Caller }
     }
 
     /// Whether it counts streams apart.
@@ -169,7 +173,7 @@ impl Policy {
 
     /// What its keys are made of.
     pub(crate) fn parts<'r>(&'r self, asked: Asked<'r>, stream: Option<&'r str>) -> Vec<Parts<'r>> {
-        let Some(route) = self.routes.find(asked.method, asked.path) else { return Vec::new() };
+        let Some(route) = self.routes.find(asked.place()) else { return Vec::new() };
         let holds = |who: &Principal| who.roles.iter().any(|role| self.roles.contains(role));
         if !self.roles.is_empty() && !asked.who.is_some_and(holds) {
             return Vec::new();
@@ -244,6 +248,10 @@ fn knows(who: &Principal, stream: &str) -> bool {
 }
 
 impl Asked<'_> {
+    fn place(&self) -> Place<'_> {
+        Place { method: self.method, path: self.path, route: self.route }
+    }
+
     /// The stream of the path.
     pub(crate) fn stream(&self) -> Option<&str> {
         stream_of(self.path)

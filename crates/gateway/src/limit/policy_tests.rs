@@ -27,6 +27,7 @@ fn who(id: &str, roles: &[&str], permission: &str) -> Principal {
 
 fn keys(draft: &Draft, table: &Table, client: &str, who: Option<&Principal>) -> Vec<Key> {
     let asked = Asked {
+        route: None,
         method: &Method::GET,
         path: "/v1/streams/orders",
         client: client.parse().unwrap(),
@@ -86,7 +87,8 @@ fn a_count_has_one_name() {
         let policy = Policy::new(draft).unwrap();
         let Measure::Calendar(calendar) = policy.measure else { panic!("{policy:?}") };
         let client = "192.0.2.1".parse().unwrap();
-        let asked = Asked { method: &Method::GET, path, client, who: Some(who) };
+        let (method, who) = (&Method::GET, Some(who));
+        let asked = Asked { method, path, route: None, client, who };
         let [parts] = policy.parts(asked, asked.stream())[..] else { panic!("{policy:?}") };
         policy.name(&parts, &calendar)
     };

@@ -245,7 +245,14 @@ impl Meter for Ticket {
     async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
         let Some(caller) = self.taken().caller.take() else { return Ok(()) };
         let (method, path) = (&caller.method, caller.uri.path());
-        let asked = Asked { method, path, client: caller.client, who: caller.who.as_deref() };
+        let asked = Asked {
+            method,
+            path,
+            // What goes to users' services is not metered.
+            route: None,
+            client: caller.client,
+            who: caller.who.as_deref(),
+        };
         let mut taking = self.records_here(streams, asked)?;
         self.draw_records(streams, asked, &mut taking).await
     }

@@ -138,7 +138,7 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     let sort = params.get("sort").filter(|text| !text.is_empty()).unwrap_or("seq");
     let order = sort::read(sort, &stream)?;
     let scope = scope(&stream, sort, params);
-    let cursor = params.get("cursor").map(|c| store.inner.signer.open(&scope, c)).transpose()?;
+    let cursor = params.get("cursor").map(|c| store.inner.sealer.open(&scope, c)).transpose()?;
     let cursor = cursor.map(|text| Position::read(&text, order.len())).transpose()?;
     let now = cursor.as_ref().map_or_else(|| store.inner.clock.now(), |c| c.now);
     let asked = Asked::read(params, &stream, who, now)?;
@@ -168,7 +168,8 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
         tail.push_str(&format!(",\"count\":{count}"));
     }
     drop(conn);
-    let next = page.next.map(|position| store.inner.signer.sign(&scope, &position.write()));
+    let next =
+        page.next.map(|position| store.inner.sealer.seal(&scope, &position.write())).transpose()?;
     let mut body = String::from("{\"items\":[");
     for (at, found) in page.found.iter().enumerate() {
         if at > 0 {

@@ -45,9 +45,9 @@ pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Para
     if !(1..=1000).contains(&limit) {
         return Err(bad("limit", "a number from 1 to 1000").into());
     }
-    let signer = &store.inner.signer;
+    let sealer = &store.inner.sealer;
     let mut after = match params.get("cursor") {
-        Some(cursor) => signer.open("streams", cursor)?,
+        Some(cursor) => sealer.open("streams", cursor)?,
         None => String::new(),
     };
     let mut conn = store.inner.db.reader(Look::Scan).await?;
@@ -65,7 +65,7 @@ pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Para
             if i64::try_from(items.len()).is_ok_and(|n| n == limit) {
                 let last: Option<&Value> = items.last();
                 let name = last.and_then(|i| i["name"].as_str()).unwrap_or_default();
-                next = Some(signer.sign("streams", name));
+                next = Some(sealer.seal("streams", name)?);
                 break 'pages;
             }
             let Ok(stream) = store.inner.catalog.stream(&name).await else { continue };

@@ -12,6 +12,7 @@ pub(crate) const DECODERS: &[(&str, &str)] = &[
     ("crates/filter/src/pattern.rs", "filter_eval"),
     ("crates/filter/src/zone.rs", "filter_eval"),
     ("crates/gateway/src/credential.rs", "credential"),
+    ("crates/gateway/src/routes/normal.rs", "path"),
     ("crates/http/src/cursor.rs", "cursor"),
     ("crates/http/src/query.rs", "query"),
     ("crates/model/src/json/read/mod.rs", "json"),
