@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use forebay_http::browser::Site;
 
+use crate::issuer::Issuer;
 use crate::password::Scheme;
 
 /// What can be set.
@@ -22,6 +23,8 @@ pub struct AuthConfig {
     pub hash_wait: Duration,
     /// Who may have an account.
     pub registration: Registration,
+    /// Others whose tokens are taken.
+    pub issuers: Vec<Issuer>,
 }
 
 /// Who may have an account.

@@ -3,6 +3,7 @@
 use forebay_db::{Conn, DbError};
 use forebay_model::principal::{Permission, Principal, meet_all};
 
+use crate::issuer::Passport;
 use crate::rights;
 use crate::session::Session;
 use crate::sql::api_key::{self, ApiKey};
@@ -102,6 +103,31 @@ pub(crate) async fn of_session(
         proven_at: Some(session.proven_at),
         ..Principal::default()
     }))
+}
+
+/// Who shows a token of another issuer, with the roles that are here now. A role that asks for a
+/// second factor is not had: whether there was one is the issuer's word alone.
+pub(crate) async fn of_passport(
+    conn: &mut Conn,
+    passport: &Passport,
+) -> Result<Principal, DbError> {
+    let mut roles = Vec::with_capacity(passport.roles.len());
+    for name in &passport.roles {
+        let made = rights::built_in(name).is_none();
+        if !made || role::find(conn, name).await?.is_some_and(|role| !role.second_factor) {
+            roles.push(name.clone());
+        }
+    }
+    Ok(Principal {
+        id: passport.id.clone(),
+        name: passport.name.clone(),
+        permissions: permissions_of(conn, &roles).await?,
+        user_id: Some(passport.id.clone()),
+        email: passport.email.clone(),
+        roles,
+        until: Some(passport.until),
+        ..Principal::default()
+    })
 }
 
 /// The roles that are had without a second factor.

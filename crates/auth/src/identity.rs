@@ -1,8 +1,9 @@
 //! The door at which everybody is asked who they are: remembered, and forgotten when anything
 //! changes.
 
+mod outside;
+
 use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,16 +14,19 @@ use forebay_db::{Db, DbError, Look};
 use forebay_model::Result;
 use forebay_model::principal::{Principal, VIEW_AS};
 use forebay_model::time::{SharedClock, Timestamp};
-use ipnet::IpNet;
 use tokio::sync::watch;
 
+use crate::issuer::Issuers;
 use crate::session::{IDLE, Secrets};
 use crate::sql::{api_key, head, session};
 use crate::token::keyring::Keyring;
 use crate::{directory, key, token, view_as};
 
-/// Principals, and keys that are nobody's, that are remembered; beyond it all are looked up anew.
-const MOST: usize = 10_000;
+mod memory;
+
+pub(crate) use memory::Known;
+use memory::{MOST, Memory};
+
 /// How long the database may take to say who somebody is.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long what is remembered is trusted while the database does not answer.
@@ -38,6 +42,8 @@ pub(crate) struct Means {
     pub(crate) issuer: String,
     pub(crate) keyring: Arc<Keyring>,
     pub(crate) secrets: Arc<Secrets>,
+    /// Others whose tokens are taken.
+    pub(crate) issuers: Arc<Issuers>,
 }
 
 /// What was used.
@@ -56,37 +62,6 @@ pub(crate) struct Directory {
     means: Means,
     memory: Mutex<Memory>,
     changes: watch::Sender<u64>,
-}
-
-struct Memory {
-    /// By the hash of their key.
-    known: HashMap<Vec<u8>, Known>,
-    /// Hashes of keys that are nobody's: apart, so that guessing pushes nobody out.
-    nobody: HashSet<Vec<u8>>,
-    /// By their key's or session's id: what goes on asking, when something has changed.
-    current: HashMap<String, Option<Arc<Principal>>>,
-    /// What was used, and when, since it was last written down.
-    used: HashMap<Used, Timestamp>,
-    /// The number of the last change that was heard of.
-    number: i64,
-    /// When the database last said so.
-    heard: Instant,
-}
-
-#[derive(Clone)]
-struct Known {
-    principal: Arc<Principal>,
-    expires_at: Option<Timestamp>,
-    /// From then on it is looked up again.
-    fresh_until: Option<Timestamp>,
-    networks: Arc<[IpNet]>,
-}
-
-impl Known {
-    fn is_good(&self, now: Timestamp, address: IpAddr) -> bool {
-        self.expires_at.is_none_or(|at| now < at)
-            && (self.networks.is_empty() || self.networks.iter().any(|net| net.contains(&address)))
-    }
 }
 
 impl Directory {
@@ -279,40 +254,15 @@ struct ShownSession {
     until: Timestamp,
 }
 
-impl Memory {
-    fn forget(&mut self) {
-        self.known.clear();
-        self.nobody.clear();
-        self.current.clear();
-    }
-
-    fn remember(&mut self, hash: Vec<u8>, known: Option<Known>) {
-        match known {
-            Some(known) => {
-                if self.known.len() >= MOST {
-                    self.known.clear();
-                }
-                self.known.insert(hash, known);
-            }
-            None => {
-                if self.nobody.len() >= MOST {
-                    self.nobody.clear();
-                }
-                self.nobody.insert(hash);
-            }
-        }
-    }
-}
-
 /// Waits no longer than somebody should who asks who they are.
 async fn within<T>(asked: impl Future<Output = Result<T, DbError>>) -> Result<T, DbError> {
     let answer = tokio::time::timeout(PATIENCE, asked).await;
     answer.unwrap_or_else(|_| Err(DbError::Unavailable("it does not say who asks".to_owned())))
 }
 
-#[async_trait]
-impl Identity for Directory {
-    async fn identify(&self, shown: Shown<'_>) -> Result<Option<Arc<Principal>>> {
+impl Directory {
+    /// Whose secret this is, wherever it may be shown; `None` when it is nobody's.
+    pub(crate) async fn find(&self, shown: Shown<'_>) -> Result<Option<Known>> {
         // What is remembered of a cookie is not remembered of a key: neither opens the other's door.
         let hash = if shown.cookie {
             key::hash(&format!("cookie {}", shown.secret))
@@ -322,31 +272,50 @@ impl Identity for Directory {
         if let Some((fixed, who)) = self.means.fixed.as_ref().filter(|_| !shown.cookie)
             && verify_slices_are_equal(fixed, &hash).is_ok()
         {
-            return Ok(Some(who.clone()));
+            return Ok(Some(Known::always(who.clone())));
         }
-        let remembered = self.remembered(&hash);
-        let known = match remembered {
-            Some(known) => known,
+        match self.remembered(&hash) {
+            Some(known) => Ok(known),
             None if !shown.cookie && key::is_whole(shown.secret) => {
-                within(self.look_up_key(hash)).await?
+                Ok(within(self.look_up_key(hash)).await?)
             }
-            None => match self.session_of(&shown) {
-                Some(session) => within(self.look_up_session(hash, &session)).await?,
-                None => None,
-            },
-        };
-        let now = self.clock.now();
-        let Some(known) = known.filter(|known| known.is_good(now, shown.address)) else {
-            return Ok(None);
-        };
-        let used = match (&known.principal.key_id, &known.principal.session_id) {
+            None => Ok(self.look_up_token(hash, &shown).await?),
+        }
+    }
+
+    /// Notes that a key or session was used.
+    pub(crate) fn note(&self, principal: &Principal) {
+        let used = match (&principal.key_id, &principal.session_id) {
+            _ if self.is_fixed(principal) => None,
             (Some(key), _) => Some(Used::Key(key.clone())),
             (None, Some(session)) => Some(Used::Session(session.clone())),
             (None, None) => None,
         };
         if let Some(used) = used {
+            let now = self.clock.now();
             self.memory().used.insert(used, now);
         }
+    }
+
+    fn is_fixed(&self, principal: &Principal) -> bool {
+        self.means.fixed.as_ref().is_some_and(|(_, who)| who.id == principal.id)
+    }
+
+    /// The number of the last change that was heard of.
+    pub(crate) fn number(&self) -> i64 {
+        self.memory().number
+    }
+}
+
+#[async_trait]
+impl Identity for Directory {
+    async fn identify(&self, shown: Shown<'_>) -> Result<Option<Arc<Principal>>> {
+        let now = self.clock.now();
+        let known = self.find(shown).await?;
+        let Some(known) = known.filter(|known| known.is_good(now, shown.address)) else {
+            return Ok(None);
+        };
+        self.note(&known.principal);
         Ok(Some(known.principal))
     }
 
@@ -368,6 +337,9 @@ impl Identity for Directory {
             self.means.fixed.as_ref().filter(|(_, who)| who.id == principal.id)
         {
             return Ok(Some(fixed.clone()));
+        }
+        if let Some(until) = principal.until {
+            return Ok(within(self.token_again(principal, until)).await?);
         }
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
         let remembered = id.and_then(|id| self.memory().current.get(id).cloned());

@@ -10,6 +10,8 @@ mod directory;
 mod email;
 mod factor;
 mod identity;
+mod internal;
+pub mod issuer;
 mod key;
 pub mod offline;
 mod open;
@@ -35,11 +37,12 @@ use forebay_http::cursor::Sealer;
 use forebay_model::Result;
 use forebay_model::time::SharedClock;
 
-pub use open::{First, OpenError, Opened};
+pub use open::{First, OpenError, Opened, sealer};
 pub use password::Scheme;
 
 use config::AuthConfig;
 use identity::Directory;
+use issuer::Issuers;
 use password::Hasher;
 use password::pool::Pool;
 use quota::Counts;
@@ -74,6 +77,8 @@ struct Inner {
     refusals: audit::Refusals,
     /// Who writes tokens, and whom they are for.
     issuer: String,
+    /// Others whose tokens are taken.
+    issuers: Arc<Issuers>,
     keyring: Arc<Keyring>,
     secrets: Arc<Secrets>,
 }
@@ -94,6 +99,12 @@ impl Auth {
         controllers::router(self).with_state(self.clone())
     }
 
+    /// Its HTTP door in a process of its own: other processes ask here too, who somebody is. It opens
+    /// to the word of this deployment's processes alone (`forebay_http::internal`).
+    pub fn router_for_processes(&self) -> Router {
+        internal::router(self, self.router())
+    }
+
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
         let Inner { db, directory, counts, .. } = self.inner.as_ref();
@@ -102,7 +113,8 @@ impl Auth {
             tasks::note_used(directory, db),
             tasks::turn_keys(&self),
             tasks::unlock(&self),
-            tasks::sweep_quotas(counts)
+            tasks::sweep_quotas(counts),
+            self.inner.issuers.keep()
         );
     }
 }

@@ -10,6 +10,7 @@ use forebay_model::time::{SharedClock, Timestamp};
 use crate::audit::Refusals;
 use crate::config::AuthConfig;
 use crate::identity::{Directory, Means};
+use crate::issuer::Issuers;
 use crate::password::pool::Pool;
 use crate::password::{Hasher, Scheme};
 use crate::quota::Counts;
@@ -103,10 +104,17 @@ impl Auth {
             || format!("urn:forebay:{}", uuid::Uuid::from_bytes(master.derive("issuer"))),
             str::to_owned,
         );
+        let issuers = other_issuers(&config, &issuer, &clock)?;
         let keyring = Arc::new(Keyring::default());
         let secrets = Arc::new(Secrets::new(&master));
         let (keys, proofs) = (keyring.clone(), secrets.clone());
-        let means = Means { fixed, issuer: issuer.clone(), keyring: keys, secrets: proofs };
+        let means = Means {
+            fixed,
+            issuer: issuer.clone(),
+            keyring: keys,
+            secrets: proofs,
+            issuers: issuers.clone(),
+        };
         let inner = Inner {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
             counts: Arc::new(Counts::new(db.clone(), clock.clone(), &master)),
@@ -120,6 +128,7 @@ impl Auth {
             slowed: tokio::sync::Semaphore::new(crate::SLOWED),
             refusals: Refusals::new(),
             issuer,
+            issuers,
             keyring,
             secrets,
             master,
@@ -173,6 +182,30 @@ impl Auth {
         self.inner.keyring.replace(keys.collect::<Result<_, Error>>()?);
         Ok(())
     }
+}
+
+/// What cursors are sealed with, for a process without this service: it needs no master key.
+pub async fn sealer(db: &Db) -> Result<Sealer, Error> {
+    let secret = key::random()?.to_vec();
+    let run = db.writer().run(Lane::Interactive, move |conn| {
+        Box::pin(async move { setting::keep(conn, CURSOR_SECRET, secret).await })
+    });
+    Ok(Sealer::new(&run.await?))
+}
+
+/// The issuers whose tokens are taken besides our own.
+fn other_issuers(
+    config: &AuthConfig,
+    own: &str,
+    clock: &SharedClock,
+) -> Result<Arc<Issuers>, OpenError> {
+    if config.issuers.iter().any(|issuer| issuer.issuer == own) {
+        let what = format!("auth.issuers: `{own}` is this Forebay itself");
+        return Err(OpenError::Configuration(what));
+    }
+    let issuers = Issuers::new(&config.issuers, clock);
+    let wrong = |what| OpenError::Configuration(format!("auth.issuers: {what}"));
+    issuers.map(Arc::new).map_err(wrong)
 }
 
 /// Finds the master key, and refuses one that is not the database's.

@@ -23,7 +23,7 @@ const NAMED: [(&str, &str); 4] = [
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 3] = ["auth.master_key", "server.api_key", "database.url"];
+const SECRETS: [&str; 4] = ["auth.master_key", "server.api_key", "database.url", "internal.secret"];
 /// Settings without a section.
 const ALONE: [&str; 2] = ["routes", "upstreams"];
 const PREFIX: &str = "FOREBAY_";

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use forebay_config::Config;
 
+use crate::parts::{Part, Parts};
 use crate::{Failure, client, openapi, routes, serve, user};
 
 /// The backend for streams of records.
@@ -18,8 +19,15 @@ pub(crate) struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run Forebay.
-    Serve(Flags),
+    /// Run Forebay, or those of its parts that are named.
+    Serve {
+        /// gateway, auth, process, store; all of them when none is named. Apart they share one
+        /// PostgreSQL.
+        #[arg(value_enum, value_name = "PART", value_delimiter = ',')]
+        parts: Vec<Part>,
+        #[command(flatten)]
+        flags: Flags,
+    },
     /// Run Forebay with this machine's own measurements as records.
     Demo(Flags),
     #[command(flatten)]
@@ -112,8 +120,10 @@ impl Place {
 /// Runs a command.
 pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
     match cli.command {
-        Command::Serve(flags) => serve::run(&flags.load()?, serve::Mode::Serve),
-        Command::Demo(flags) => serve::run(&flags.load()?, serve::Mode::Demo),
+        Command::Serve { parts, flags } => {
+            serve::run(&flags.load()?, serve::Mode::Serve, Parts::of(&parts))
+        }
+        Command::Demo(flags) => serve::run(&flags.load()?, serve::Mode::Demo, Parts::of(&[])),
         Command::Client(command) => client::run(command),
         Command::User { command } => user::run(command),
         Command::Config { command: ConfigCommand::Explain { flags, json } } => {

@@ -5,12 +5,14 @@ mod cli;
 mod client;
 mod demo;
 mod openapi;
+mod parts;
 mod reload;
 mod routes;
 mod serve;
 mod settings;
 mod setup;
 mod user;
+mod wiring;
 
 use std::io::Write as _;
 use std::process::ExitCode;

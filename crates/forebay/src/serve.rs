@@ -6,19 +6,21 @@ use std::net::SocketAddr;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
 use axum::routing::get;
-use forebay_auth::{Auth, First, OpenError};
+use forebay_auth::{First, OpenError};
 use forebay_config::Config;
 use forebay_db::{Db, DbError, Look, Settings as DbSettings};
-use forebay_gateway::{Doors, Gateway, Listening, Status, served_by};
+use forebay_gateway::config::GatewayConfig;
+use forebay_gateway::routes::Routing;
+use forebay_gateway::service::Service;
+use forebay_gateway::{Door, Gateway, Inside, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
-use forebay_process::Process;
-use forebay_store::Store;
-use forebay_store::catalog::StoredCatalog;
 use forebay_telemetry::logs;
 use forebay_telemetry::metrics::Metrics;
 use http::StatusCode;
@@ -26,9 +28,11 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::parts::{Part, Parts};
 use crate::reload::Reloads;
 use crate::settings::Settings;
-use crate::{Failure, demo, openapi, setup};
+use crate::wiring::{Ground, Wired};
+use crate::{Failure, demo, openapi, setup, wiring};
 
 /// What runs beside the services.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,95 +43,199 @@ pub(crate) enum Mode {
     Demo,
 }
 
+/// How long services behind a gateway process still take requests when they stop: gateways ask four
+/// times a second.
+const DRAIN: Duration = Duration::from_secs(1);
+
 /// Runs until SIGTERM or SIGINT.
-pub(crate) fn run(config: &Config, mode: Mode) -> Result<(), Failure> {
+pub(crate) fn run(config: &Config, mode: Mode, parts: Parts) -> Result<(), Failure> {
     let settings = Settings::read(config)?;
     let wrong = |(key, what): (&str, String)| Failure::Configuration(config.fault(key, what));
     logs::start(&settings.log_level, &settings.log_format, settings.access_log).map_err(wrong)?;
+    let keys = parts.check(config, &settings)?;
     let metrics = Metrics::start().map_err(Failure::Other)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|e| Failure::Other(e.to_string()))?;
-    runtime.block_on(serve(config, settings, metrics, mode))
+    let ground = Ground {
+        parts,
+        db: None,
+        clock: Arc::new(SystemClock),
+        stopping: CancellationToken::new(),
+        leaving: Arc::default(),
+        keys,
+    };
+    runtime.block_on(serve(config, settings, (metrics, mode), ground))
 }
 
 async fn serve(
     config: &Config,
     settings: Settings,
-    metrics: Metrics,
-    mode: Mode,
+    (metrics, mode): (Metrics, Mode),
+    mut ground: Ground,
 ) -> Result<(), Failure> {
     let wrong = |key, what| Failure::Configuration(config.fault(key, what));
     let data_dir = settings.data_dir.clone();
     let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&data_dir);
     made.map_err(|e| wrong("server.data_dir", format!("{}: {e}", data_dir.display())))?;
-    let _lock = lock(&settings.database)?;
-    let clock = Arc::new(SystemClock);
-    let db = Db::open(settings.database, clock.clone()).await.map_err(unusable)?;
+    let mut _lock = None;
+    if ground.parts.have_data() {
+        _lock = lock(&settings.database)?;
+        let database = settings.database.clone();
+        ground.db = Some(Db::open(database, ground.clock.clone()).await.map_err(unusable)?);
+    }
     // Before a first key is made: a start that fails here must not have made one that nobody saw.
-    let listening = Listening::bind(&settings.listen, &settings.admin_listen).await;
-    let listening = listening.map_err(|(key, what)| wrong(key, what))?;
-    let addresses = listening.addresses().map_err(|e| other(&e))?;
+    let doors = Doors::open(&ground.parts, &settings).await;
+    let doors = doors.map_err(|(key, what)| wrong(key, what))?;
+    let addresses = doors.addresses().map_err(|e| other(&e))?;
     let given = settings.api_key.as_ref().map(|key| key.reveal().to_owned());
     let for_this_run = match (mode, &given) {
         (Mode::Demo, None) => Some(forebay_auth::new_key().map_err(|e| other(&e))?),
         _ => None,
     };
     let first = first_key(given.as_deref(), for_this_run.as_deref());
-    let opened = Auth::open(&db, clock.clone(), first, settings.auth).await.map_err(not_opened)?;
-    let identity = opened.auth.identity();
-    let catalog = StoredCatalog::new(db.clone());
-    let stopping = CancellationToken::new();
-    let store = Store::open(
-        settings.store,
-        forebay_store::Deps {
-            db: db.clone(),
-            catalog: catalog.clone(),
-            identity: identity.clone(),
-            sealer: opened.sealer.clone(),
-            clock: clock.clone(),
-            stopping: stopping.clone(),
-        },
-    );
-    store.prepare().await.map_err(|e| other(&e))?;
-    let deps = forebay_process::Deps { db: db.clone(), catalog, clock: clock.clone() };
-    let process = Process::open(settings.process, deps);
-    let routes = served_by("store", store.router())
-        .merge(served_by("process", process.router()))
-        .merge(served_by("auth", opened.auth.router()))
-        .merge(served_by("gateway", described(openapi::document().map_err(|e| other(&e))?)));
-    let doors = Doors { identity, quotas: opened.auth.quotas(), clock };
-    let own = Arc::new(Own { db: db.clone(), metrics });
-    let gateway = Gateway::new(settings.gateway, routes.clone(), doors, own);
-    let reloads = Reloads::new(config.clone(), gateway.routing()).map_err(|e| other(&e))?;
+    let (interval, gateway) = (settings.demo_interval, settings.gateway.clone());
+    let (drain, place) = (drain(&settings, &ground.parts), place(&settings, &ground, &addresses));
+    let wired = wiring::open(&ground, config, settings, first).await?;
     let mut signals = Signals::new().map_err(|e| other(&e))?;
-    let identities = tokio::spawn(opened.auth.clone().tasks());
-    let tasks = tokio::spawn(store.clone().tasks());
-    let measuring =
-        (mode == Mode::Demo).then(|| tokio::spawn(demo::measure(routes, settings.demo_interval)));
-    let serving = tokio::spawn(listening.serve(gateway, stopping.clone()));
-    announce(&data_dir, addresses).map_err(|e| other(&e))?;
-    let link = setup::offer(&data_dir, addresses.0, opened.setup.as_deref());
-    let link = link.map_err(|e| other(&e))?;
-    let reloading = tokio::spawn(reloads.watch());
-    let offering = tokio::spawn(setup::watch(opened.auth.clone(), data_dir.clone()));
-    banner(addresses.0, mode, &Shown { made: opened.made, for_this_run, setup: link });
-    tracing::info!(listen = %addresses.0, admin = %addresses.1, "ready");
+    let mut tasks = wired.run();
+    if mode == Mode::Demo {
+        tasks.push(tokio::spawn(demo::measure(wired.routes.clone(), interval)));
+    }
+    let (serving, routing) = doors.serve(&ground, &wired, gateway, metrics)?;
+    if let Some(routing) = routing {
+        let reloads = Reloads::new(config.clone(), routing).map_err(|e| other(&e))?;
+        tasks.push(tokio::spawn(reloads.watch()));
+    }
+    announce(&data_dir, &addresses, &place).map_err(|e| other(&e))?;
+    let token = wired.auth.as_ref().and_then(|opened| opened.setup.as_deref());
+    let link = match &wired.auth {
+        Some(opened) => {
+            tasks.push(tokio::spawn(setup::watch(opened.auth.clone(), data_dir.clone())));
+            setup::offer(&data_dir, &place, token).map_err(|e| other(&e))?
+        }
+        None => None,
+    };
+    let made = wired.auth.as_ref().and_then(|opened| opened.made.clone());
+    banner(&ground.parts, addresses.listen, mode, &Shown { made, for_this_run, setup: link });
+    let parts = ground.parts.names();
+    tracing::info!(listen = %addresses.listen, admin = %addresses.admin, parts, "ready");
 
     signals.wait().await;
     tracing::info!("stopping");
-    if let Some(measuring) = measuring {
-        measuring.abort();
-    }
-    stopping.cancel();
+    ground.leaving.store(true, Ordering::Relaxed);
+    tokio::time::sleep(drain).await;
+    ground.stopping.cancel();
     // A panic of the accept loop was logged where it happened.
-    let _ = serving.await;
-    store.sockets_closed().await;
-    [tasks, identities, offering, reloading].iter().for_each(JoinHandle::abort);
-    db.writer().close();
+    let _ = tokio::join!(serving, wired.hang_up());
+    tasks.iter().for_each(JoinHandle::abort);
+    if let Some(db) = &ground.db {
+        db.writer().close();
+    }
     // It may be gone already; the next start writes it anew.
     let _ = std::fs::remove_file(data_dir.join("run.json"));
     tracing::info!("stopped");
     Ok(())
+}
+
+/// How long a stopping process still takes requests.
+fn drain(settings: &Settings, parts: &Parts) -> Duration {
+    let behind = !parts.has(Part::Gateway);
+    settings.drain.unwrap_or(if behind { DRAIN } else { Duration::ZERO })
+}
+
+/// Where browsers find Forebay. A process without the gateway knows it only when it is told.
+fn place(settings: &Settings, ground: &Ground, addresses: &Addresses) -> String {
+    match settings.auth.site.origin() {
+        _ if ground.parts.is_all() => format!("http://{}", addresses.listen),
+        Some(origin) => origin.to_owned(),
+        None if ground.parts.has(Part::Gateway) => format!("http://{}", addresses.listen),
+        None => String::new(),
+    }
+}
+
+/// The doors of a process, open and not yet served.
+struct Doors {
+    main: Listening,
+    /// For other processes, beside the public one.
+    inside: Option<Door>,
+}
+
+/// Where the doors are.
+struct Addresses {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    services: Option<SocketAddr>,
+}
+
+impl Doors {
+    async fn open(parts: &Parts, settings: &Settings) -> Result<Doors, (&'static str, String)> {
+        let main = Listening::bind(&settings.listen, &settings.admin_listen).await?;
+        let beside = parts.has(Part::Gateway) && parts.have_data() && !parts.is_all();
+        let inside = match settings.services.listen.as_deref().filter(|_| beside) {
+            Some(address) => {
+                Some(Door::bind(address).await.map_err(|what| ("services.listen", what))?)
+            }
+            None => None,
+        };
+        Ok(Doors { main, inside })
+    }
+
+    fn addresses(&self) -> std::io::Result<Addresses> {
+        let (listen, admin) = self.main.addresses()?;
+        let services = self.inside.as_ref().map(Door::address).transpose()?;
+        Ok(Addresses { listen, admin, services })
+    }
+
+    /// Serves until the process stops: everybody where the gateway is, else other processes alone.
+    fn serve(
+        self,
+        ground: &Ground,
+        wired: &Wired,
+        config: GatewayConfig,
+        metrics: Metrics,
+    ) -> Result<(JoinHandle<()>, Option<Arc<Routing>>), Failure> {
+        let status = Arc::new(Own {
+            db: ground.db.clone(),
+            elsewhere: wired.elsewhere.clone(),
+            leaving: ground.leaving.clone(),
+            metrics,
+        });
+        let inside = ground.keys.as_ref().map(|keys| {
+            let (clock, leaving) = (ground.clock.clone(), ground.leaving.clone());
+            let inside = Inside::new(keys.clone(), clock, leaving);
+            let inside = match &wired.quotas {
+                Some(quotas) => inside.asking(quotas.clone()),
+                None => inside,
+            };
+            Gateway::inside(config.clone(), wired.inside.clone(), inside, status.clone())
+        });
+        let open = match wired.asking(ground) {
+            Some(asking) => {
+                let description = openapi::document().map_err(|e| other(&e))?;
+                let routes = served_by("gateway", described(description));
+                let routes = wired.routes.clone().merge(routes);
+                Some(Gateway::new(config, routes, asking, status))
+            }
+            None => None,
+        };
+        let routing = open.as_ref().map(Gateway::routing);
+        let (main, beside) = match (open, inside) {
+            (Some(open), inside) => (open, self.inside.zip(inside)),
+            (None, Some(inside)) => (inside, None),
+            (None, None) => return Err(other(&"a process without any door")),
+        };
+        let (main, stopping) =
+            (self.main.serve(main, ground.stopping.clone()), ground.stopping.clone());
+        let serving = tokio::spawn(async move {
+            match beside {
+                Some((door, inside)) => {
+                    tokio::join!(main, door.serve(inside, stopping));
+                }
+                None => main.await,
+            }
+        });
+        Ok((serving, routing))
+    }
 }
 
 /// The key that is good before anybody has made one.
@@ -146,25 +254,41 @@ fn described(document: String) -> Router {
 }
 
 struct Own {
-    db: Db,
+    /// Where the process has data.
+    db: Option<Db>,
+    /// The services that it asks in other processes.
+    elsewhere: Vec<Arc<Service>>,
+    leaving: Arc<AtomicBool>,
     metrics: Metrics,
+}
+
+/// Whether the database answers.
+async fn answers(db: &Db) -> Result<(), String> {
+    let probe = async {
+        let mut conn = db.reader(Look::Point).await?;
+        conn.query_opt("SELECT 1", &[]).await
+    };
+    match probe.await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            tracing::warn!(%error, "the database does not answer");
+            Err("unavailable".to_owned())
+        }
+    }
 }
 
 #[async_trait]
 impl Status for Own {
     async fn checks(&self) -> Vec<(&'static str, Result<(), String>)> {
-        let probe = async {
-            let mut conn = self.db.reader(Look::Point).await?;
-            conn.query_opt("SELECT 1", &[]).await
-        };
-        let database = match probe.await {
-            Ok(_) => Ok(()),
-            Err(error) => {
-                tracing::warn!(%error, "the database does not answer");
-                Err("unavailable".to_owned())
-            }
-        };
-        vec![("database", database)]
+        let mut checks = Vec::new();
+        if let Some(db) = &self.db {
+            checks.push(("database", answers(db).await));
+        }
+        checks.extend(self.elsewhere.iter().map(|service| service.check()));
+        if self.leaving.load(Ordering::Relaxed) {
+            checks.push(("process", Err("stopping".to_owned())));
+        }
+        checks
     }
 
     fn metrics(&self) -> String {
@@ -218,17 +342,22 @@ pub(crate) fn unusable(error: DbError) -> Failure {
     }
 }
 
-fn other(error: &dyn std::fmt::Display) -> Failure {
+/// A failure of no other kind.
+pub(crate) fn other(error: &dyn std::fmt::Display) -> Failure {
     Failure::Other(error.to_string())
 }
 
 /// Writes `run.json`: whole or not at all.
-fn announce(data_dir: &Path, (listen, admin): (SocketAddr, SocketAddr)) -> std::io::Result<()> {
-    let content = serde_json::json!({
+fn announce(data_dir: &Path, addresses: &Addresses, place: &str) -> std::io::Result<()> {
+    let mut content = serde_json::json!({
         "pid": std::process::id(),
-        "listen": listen.to_string(),
-        "admin": admin.to_string(),
+        "listen": addresses.listen.to_string(),
+        "admin": addresses.admin.to_string(),
+        "place": place,
     });
+    if let Some(services) = addresses.services {
+        content["services"] = services.to_string().into();
+    }
     let draft = data_dir.join("run.json.new");
     let mut file = make(&draft)?;
     file.set_len(0)?;
@@ -254,8 +383,12 @@ struct Shown {
     setup: Option<String>,
 }
 
-fn banner(listen: SocketAddr, mode: Mode, shown: &Shown) {
-    let mut text = format!("Forebay listens on http://{listen}\n");
+fn banner(parts: &Parts, listen: SocketAddr, mode: Mode, shown: &Shown) {
+    let mut text = if parts.has(Part::Gateway) {
+        format!("Forebay listens on http://{listen}\n")
+    } else {
+        format!("Forebay's {} listens to the gateway on http://{listen}\n", parts.names())
+    };
     if let Some(link) = &shown.setup {
         text.push_str(&format!("Become the administrator, once: {link}\n"));
     }

@@ -16,6 +16,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 mod gateway;
+mod issuers;
 mod routes;
 
 pub(crate) use routes::plan;
@@ -34,6 +35,10 @@ pub(crate) struct Settings {
     pub(crate) process: ProcessConfig,
     pub(crate) store: StoreConfig,
     pub(crate) demo_interval: std::time::Duration,
+    /// What processes of a deployment share.
+    pub(crate) secret: Option<Secret>,
+    pub(crate) services: Services,
+    pub(crate) drain: Option<std::time::Duration>,
     pub(crate) log_level: String,
     pub(crate) log_format: String,
     pub(crate) access_log: bool,
@@ -50,9 +55,25 @@ struct Server {
     body_timeout: Span,
     request_timeout: Span,
     shutdown_timeout: Span,
+    drain: Option<Span>,
     max_connections: usize,
     max_headers: usize,
     max_header_bytes: Size,
+}
+
+#[derive(Deserialize)]
+struct Internal {
+    secret: Option<Secret>,
+}
+
+/// Where the services are that another process runs.
+#[derive(Deserialize)]
+pub(crate) struct Services {
+    pub(crate) auth: Vec<String>,
+    pub(crate) process: Vec<String>,
+    pub(crate) store: Vec<String>,
+    /// Where others ask for those of a process that runs the gateway too.
+    pub(crate) listen: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -63,6 +84,7 @@ struct Auth {
     bcrypt_cost: u32,
     hash_wait: Span,
     registration: String,
+    issuers: Vec<issuers::Written>,
 }
 
 #[derive(Deserialize)]
@@ -129,6 +151,7 @@ impl Settings {
         let idempotency: Idempotency = section(config, "idempotency")?;
         let demo: Demo = section(config, "demo")?;
         let logging: Logging = section(config, "logging")?;
+        let internal: Internal = section(config, "internal")?;
         if ingest.queue.0 < ingest.max_body.0 {
             let message = "holds at least one body: not less than ingest.max_body";
             return Err(Failure::Configuration(config.fault("ingest.queue", message)));
@@ -177,6 +200,9 @@ impl Settings {
             data_dir: server.data_dir,
             api_key: server.api_key.filter(|key| !key.reveal().is_empty()),
             demo_interval: demo.interval.0,
+            secret: internal.secret.filter(|secret| !secret.reveal().is_empty()),
+            services: section(config, "services")?,
+            drain: server.drain.map(|drain| drain.0),
             log_level: logging.level,
             log_format: logging.format,
             access_log: logging.access,
@@ -215,6 +241,7 @@ impl Auth {
             scheme,
             hash_wait: self.hash_wait.0,
             registration,
+            issuers: issuers::read(self.issuers, config)?,
         })
     }
 }

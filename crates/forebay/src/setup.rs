@@ -1,24 +1,23 @@
 //! The link by which the first person becomes the administrator, in a file for as long as it works.
 
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use forebay_auth::Auth;
 
-/// Writes the link into `setup-url`, for this user alone, and returns it; without a token the file
-/// of an earlier run goes.
+/// Writes the link into `setup-url`, for this user alone, and returns it: `place` is what browsers
+/// find Forebay at, as far as this process knows. Without a token the file of an earlier run goes.
 pub(crate) fn offer(
     data_dir: &Path,
-    listen: SocketAddr,
+    place: &str,
     token: Option<&str>,
 ) -> std::io::Result<Option<String>> {
     let Some(token) = token else {
         withdraw(data_dir);
         return Ok(None);
     };
-    let link = format!("http://{listen}/console/setup?token={token}");
+    let link = format!("{place}/console/setup?token={token}");
     let draft = data_dir.join("setup-url.new");
     // One that a start left behind keeps its rights when it is opened: it goes first.
     let _ = std::fs::remove_file(&draft);

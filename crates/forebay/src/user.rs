@@ -125,17 +125,17 @@ async fn open(place: &Place, make: bool) -> Result<Opened, Failure> {
     let db = Db::open(settings.database, clock.clone()).await.map_err(unusable)?;
     let people = Offline::open(&db, clock, &settings.auth).await.map_err(not_opened)?;
     let origin = settings.auth.site.origin().map_or_else(
-        || format!("http://{}", listening(&settings.data_dir).unwrap_or(settings.listen)),
+        || found_at(&settings.data_dir).unwrap_or_else(|| format!("http://{}", settings.listen)),
         str::to_owned,
     );
     Ok(Opened { people, origin })
 }
 
-/// Where a running server listens.
-fn listening(data_dir: &Path) -> Option<String> {
+/// Where browsers find a running server, as far as it knows.
+fn found_at(data_dir: &Path) -> Option<String> {
     let run = std::fs::read_to_string(data_dir.join("run.json")).ok()?;
     let run: Value = serde_json::from_str(&run).ok()?;
-    run["listen"].as_str().map(str::to_owned)
+    run["place"].as_str().map(str::to_owned)
 }
 
 fn list(people: Vec<Value>, json: bool) -> Result<(), Failure> {

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::Request;
-use forebay_contract::{Seen, Shown};
+use forebay_contract::{Identity, Seen, Shown};
 use forebay_http::origin::RequestId;
 use forebay_http::principal::Peer;
 use forebay_model::principal::Principal;
 use forebay_model::{Code, Error};
 use http::{HeaderMap, HeaderName, Method};
 
-use crate::{Gateway, credential};
+use crate::{Entrance, Gateway, credential};
 
 pub(crate) static VIEW_AS: HeaderName = HeaderName::from_static("x-forebay-view-as");
 
@@ -36,7 +36,14 @@ impl Gateway {
             }
             (None, None) => return Err(unknown()),
         };
-        self.inner.identity.identify(shown).await?.ok_or_else(unknown)
+        self.identity()?.identify(shown).await?.ok_or_else(unknown)
+    }
+
+    fn identity(&self) -> Result<&Arc<dyn Identity>, Error> {
+        match &self.inner.entrance {
+            Entrance::Open(identity) => Ok(identity),
+            Entrance::Inside(_) => Err(Error::internal("nobody shows a credential here")),
+        }
     }
 
     /// Somebody else where `who` asks to see what they see, and may; else who asks.
@@ -46,7 +53,7 @@ impl Gateway {
         seen: Option<Seen<'_>>,
     ) -> Result<Arc<Principal>, Error> {
         match seen {
-            Some(seen) => self.inner.identity.view_as(&who, seen).await,
+            Some(seen) => self.identity()?.view_as(&who, seen).await,
             None => Ok(who),
         }
     }

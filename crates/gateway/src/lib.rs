@@ -14,6 +14,7 @@ mod framing;
 pub mod fuzz;
 mod head;
 mod health;
+mod inside;
 mod io;
 pub mod limit;
 mod listen;
@@ -23,6 +24,7 @@ mod pattern;
 mod pipeline;
 mod request_id;
 pub mod routes;
+pub mod service;
 pub mod shield;
 mod trace;
 pub mod upstream;
@@ -34,7 +36,9 @@ use axum::Router;
 use forebay_contract::{Identity, Quotas};
 use forebay_model::time::SharedClock;
 
-pub use listen::Listening;
+use inside::Entrance;
+pub use inside::Inside;
+pub use listen::{Door, Listening};
 
 use config::GatewayConfig;
 use limit::Limits;
@@ -57,18 +61,20 @@ pub struct Gateway {
 }
 
 /// The doors of other services that it asks at, and what time it is.
-pub struct Doors {
+pub struct Asking {
     /// Who asks.
     pub identity: Arc<dyn Identity>,
     /// What is left of quotas.
     pub quotas: Arc<dyn Quotas>,
     /// The time, by which quotas have their periods.
     pub clock: SharedClock,
+    /// Whether records are read in this process: elsewhere whoever reads them counts them.
+    pub reads: bool,
 }
 
 struct Inner {
     router: Router,
-    identity: Arc<dyn Identity>,
+    entrance: Entrance,
     status: Arc<dyn Status>,
     config: GatewayConfig,
     limits: Arc<Limits>,
@@ -81,16 +87,30 @@ impl Gateway {
     pub fn new(
         config: GatewayConfig,
         routes: Router,
-        doors: Doors,
+        asking: Asking,
         status: Arc<dyn Status>,
     ) -> Gateway {
-        let Doors { identity, quotas, clock } = doors;
-        let limits = Limits::new(&config.limits, config.limit_keys, quotas, clock);
+        let Asking { identity, quotas, clock, reads } = asking;
+        let limits = Limits::new((&config.limits, config.limit_keys), quotas, clock, reads);
+        Gateway::with(config, routes, Entrance::Open(identity), (status, limits))
+    }
+
+    fn with(
+        config: GatewayConfig,
+        routes: Router,
+        entrance: Entrance,
+        (status, limits): (Arc<dyn Status>, Limits),
+    ) -> Gateway {
         let limits = Arc::new(limits);
         let in_flight = metrics::gauge!("forebay_http_in_flight");
         let routing = Routing::new(&config.routes);
-        let router = routes.merge(served_by("gateway", controllers::router(routing.clone())));
-        let inner = Inner { router, identity, status, config, limits, routing, in_flight };
+        let router = match entrance {
+            Entrance::Open(_) => {
+                routes.merge(served_by("gateway", controllers::router(routing.clone())))
+            }
+            Entrance::Inside(_) => routes,
+        };
+        let inner = Inner { router, entrance, status, config, limits, routing, in_flight };
         Gateway { inner: Arc::new(inner) }
     }
 

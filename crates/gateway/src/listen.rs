@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::io::{Filled, State};
+use crate::limit::Limits;
 use crate::passage::Passage;
 use crate::routes::normal;
 use crate::{Gateway, head};
@@ -53,24 +54,52 @@ impl Listening {
     /// Serves until `stopping`, then answers what is in flight.
     pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
         let limits = gateway.inner.limits.clone();
-        let public = accept(self.public, gateway.clone(), Door::Public, stopping.clone());
-        let admin = accept(self.admin, gateway, Door::Admin, stopping);
-        tokio::select! {
-            _ = async { tokio::join!(public, admin) } => {}
-            () = limits.tend() => {}
-        }
-        // When nothing is in flight any more, and while there is still a database.
-        limits.close().await;
+        let public = accept(self.public, gateway.clone(), Side::Public, stopping.clone());
+        let admin = accept(self.admin, gateway, Side::Admin, stopping);
+        counting(&limits, async { tokio::join!(public, admin) }).await;
     }
 }
 
+/// One more door: the one at which other processes ask for a service, beside the public one.
+pub struct Door(TcpListener);
+
+impl Door {
+    /// Opens it; the error is a message for people.
+    pub async fn bind(address: &str) -> Result<Door, String> {
+        let opened = TcpListener::bind(address).await;
+        opened.map(Door).map_err(|e| format!("cannot listen on {address}: {e}"))
+    }
+
+    /// The address, with the port that was taken.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.0.local_addr()
+    }
+
+    /// Serves until `stopping`, then answers what is in flight.
+    pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
+        let limits = gateway.inner.limits.clone();
+        counting(&limits, accept(self.0, gateway, Side::Public, stopping)).await;
+    }
+}
+
+/// Serves, and looks after what is held of quotas meanwhile.
+async fn counting<T>(limits: &Limits, serving: impl Future<Output = T>) {
+    tokio::select! {
+        _ = serving => {}
+        () = limits.tend() => {}
+    }
+    // When nothing is in flight any more, and while it can still be given back.
+    limits.close().await;
+}
+
+/// For whom a door is.
 #[derive(Debug, Clone, Copy)]
-enum Door {
+enum Side {
     Public,
     Admin,
 }
 
-async fn accept(listener: TcpListener, gateway: Gateway, door: Door, stopping: CancellationToken) {
+async fn accept(listener: TcpListener, gateway: Gateway, door: Side, stopping: CancellationToken) {
     let config = &gateway.inner.config;
     let room = Arc::new(Semaphore::new(config.max_connections));
     let open = TaskTracker::new();
@@ -118,7 +147,7 @@ async fn run(connection: Connection, stopping: CancellationToken) -> hyper::Resu
 
 type Connection = http1::UpgradeableConnection<TokioIo<Filled<TcpStream>>, Serving>;
 
-fn connection(socket: TcpStream, peer: IpAddr, gateway: Gateway, door: Door) -> Connection {
+fn connection(socket: TcpStream, peer: IpAddr, gateway: Gateway, door: Side) -> Connection {
     // Small answers leave at once; an error here only costs time.
     let _ = socket.set_nodelay(true);
     let state = Arc::new(State::default());
@@ -138,7 +167,7 @@ fn connection(socket: TcpStream, peer: IpAddr, gateway: Gateway, door: Door) -> 
 /// One connection's requests.
 struct Serving {
     gateway: Gateway,
-    door: Door,
+    door: Side,
     peer: IpAddr,
     state: Arc<State>,
 }
@@ -163,7 +192,7 @@ impl Service<http::Request<Incoming>> for Serving {
             let mut request = request.map(|body| Body::new(sent(body)));
             let client = gateway.inner.config.proxies.client(peer, request.headers());
             request.extensions_mut().insert(client);
-            if let (Ok(()), Door::Admin) = (&checked, door) {
+            if let (Ok(()), Side::Admin) = (&checked, door) {
                 let response = gateway.answer_admin(request).await;
                 return Ok(response.map(|body| Tracked { body, state, passage: None }));
             }

@@ -34,6 +34,8 @@ pub(crate) struct Passage {
     pub(crate) ticket: Option<Arc<Ticket>>,
     /// Who asks, once it is known.
     pub(crate) who: OnceLock<Arc<Principal>>,
+    /// Where the caller is, where the gateway before this process says it.
+    pub(crate) told: OnceLock<Peer>,
     /// The routes that held when it began.
     pub(crate) routing: Arc<Snapshot>,
     /// The user's route that it takes, once it is known.
@@ -69,6 +71,7 @@ impl Passage {
             origin: headers.get(ORIGIN).cloned(),
             ticket: inner.limits.ticket(),
             who: OnceLock::new(),
+            told: OnceLock::new(),
             routing: inner.routing.now(),
             route: OnceLock::new(),
             sent: AtomicU64::new(0),
@@ -103,7 +106,7 @@ impl Passage {
             target: "access",
             request_id = self.id,
             trace_id = self.trace.id,
-            client = %self.client.0,
+            client = %self.told.get().unwrap_or(&self.client).0,
             principal = who.map(|who| who.id.as_str()),
             key_id = who.and_then(|who| who.key_id.as_deref()),
             method = self.method.as_str(),

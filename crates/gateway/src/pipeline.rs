@@ -27,13 +27,15 @@ use crate::note::{Route, note};
 use crate::passage::Passage;
 use crate::pattern::Place;
 use crate::routes::{Theirs, host};
-use crate::{Gateway, answer, cors, request_id, shield};
+use crate::{Entrance, Gateway, answer, cors, request_id, shield};
 
 impl Gateway {
     /// Answers one request; this never fails.
     pub(crate) async fn answer(&self, passage: &Arc<Passage>, mut request: Request) -> Response {
         // The id, so that whatever happens from here on can be found again.
         request.extensions_mut().insert(RequestId(passage.id.clone()));
+        // For services in other processes: what goes there with the request.
+        request.extensions_mut().insert(passage.clone());
         // Of the highest level, so that every line of the log says where it belongs.
         let (request_id, trace_id) = (&passage.id, &passage.trace.id);
         let span = tracing::error_span!("request", request_id, trace_id);
@@ -45,7 +47,14 @@ impl Gateway {
     /// Answers within the time that there is, also after a panic.
     async fn bounded(&self, request: Request, passage: &Passage) -> Response {
         // A panic is one request's alone: what is locked meanwhile is taken over.
-        let guarded = AssertUnwindSafe(self.serve(request, passage)).catch_unwind();
+        let guarded = async {
+            match &self.inner.entrance {
+                Entrance::Open(_) => self.serve(request, passage).await,
+                // Behind another process, which has done all of this, and says so.
+                Entrance::Inside(inside) => self.serve_inside(inside, request, passage).await,
+            }
+        };
+        let guarded = AssertUnwindSafe(guarded).catch_unwind();
         tokio::select! {
             served = guarded => match served {
                 Ok(Ok(response)) => response,
@@ -149,8 +158,10 @@ impl Gateway {
         }
         // Errors too: a page that cannot read why it was refused tries again.
         cors::answer(&config.cors, (passage.place(), passage.origin.as_ref()), headers);
-        // What browsers must not do with it.
-        shield::answer(&config.headers, passage.place(), theirs, headers);
+        // What browsers must not do with it: said by the process that they talk to.
+        if matches!(self.inner.entrance, Entrance::Open(_)) {
+            shield::answer(&config.headers, passage.place(), theirs, headers);
+        }
         // Counted last, when nothing changes any more; the rest of the line is written when the last
         // byte has left.
         let took = passage.started.elapsed();

@@ -4,6 +4,7 @@ pub mod api;
 pub mod body;
 pub mod browser;
 pub mod cursor;
+pub mod internal;
 pub mod meter;
 pub mod origin;
 pub mod principal;

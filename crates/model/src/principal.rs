@@ -182,13 +182,15 @@ pub const RIGHTS: &[Right] = &[
 /// Who asks. It comes from the authenticated context only, never from a body.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Principal {
-    /// Stable and unique: `user:<id>`, `service:<id>`, `key:<id>`, `system:<name>`.
+    /// Stable and unique: `user:<id>`, `service:<id>`, `key:<id>`, `system:<name>`,
+    /// `<issuer>:<subject>`.
     pub id: String,
     /// For people.
     pub name: String,
     /// What it may do; nothing that is not listed.
     pub permissions: Vec<Permission>,
-    /// The account that it is, or that owns the key: `auth.user_id`. None for the system's own.
+    /// The account that it is, or that owns the key: `auth.user_id`. None for the system's own. Who
+    /// is known by another issuer has no account, and its id here.
     pub user_id: Option<String>,
     /// The account's e-mail address.
     pub email: Option<String>,
@@ -204,6 +206,8 @@ pub struct Principal {
     pub viewer: Option<Arc<Principal>>,
     /// When a person last showed a password or second factor; what sensitive changes ask for.
     pub proven_at: Option<crate::time::Timestamp>,
+    /// When it ends by itself: whoever shows the token of another issuer, and has no account here.
+    pub until: Option<crate::time::Timestamp>,
 }
 
 impl Principal {
@@ -217,6 +221,11 @@ impl Principal {
         }
         let detail = "show a password or code first: POST /v1/auth/step-up";
         Err(Error::new(Code::StepUpRequired, detail))
+    }
+
+    /// Whether another issuer says who it is: it has no account, no session and no key here.
+    pub fn is_guest(&self) -> bool {
+        self.until.is_some()
     }
 
     /// Whether it holds a right on a scope such as `stream/orders` or `*`.

@@ -130,6 +130,9 @@ impl Process {
             // All that were read, whatever becomes of them: reading is the work. Once.
             meter.records(&plan.sent()).await?;
         }
+        if plan.has_rejections() && self.have_changed(&plan, &streams).await? {
+            return Ok(None);
+        }
         if plan.atomic && plan.has_rejections() {
             let done = self.untouched(&parts).await?;
             return Ok(Some(self.conclude(&plan, &done)));
@@ -167,6 +170,21 @@ impl Process {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Whether a definition by which something is rejected is not what holds any more: another process
+    /// may have changed it just now. What is accepted, the append checks.
+    async fn have_changed(&self, plan: &Plan, streams: &[Arc<Stream>]) -> Result<bool, Error> {
+        for (entry, stream) in plan.entries.iter().zip(streams) {
+            if !entry.rejected.is_empty() {
+                self.inner.catalog.forget(&stream.name);
+                let now = self.inner.catalog.stream(&stream.name).await?;
+                if (now.number, now.version) != (stream.number, stream.version) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Finds the streams that a request writes to.

@@ -95,6 +95,12 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "Records that were sent, by stream and by what became of them",
     ),
+    (
+        "forebay_issuer_fetches_total",
+        Counter,
+        Unit::Count,
+        "How often other issuers were asked for their keys, by issuer and outcome",
+    ),
     ("forebay_subscribers", Gauge, Unit::Count, "Subscriptions that are open"),
     (
         "forebay_pool_wait_seconds",

@@ -6,9 +6,11 @@ mod bouncer;
 mod clients;
 mod data;
 mod host;
+mod oidc_provider;
 mod postgres;
 
 pub use bouncer::PgBouncer;
 pub use clients::{oathtool, python_with_jwt};
 pub use data::{DATA, data, lacks};
+pub use oidc_provider::OidcProvider;
 pub use postgres::{Postgres, Stop};

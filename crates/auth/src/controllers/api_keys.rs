@@ -79,6 +79,7 @@ pub(crate) async fn create(
     params.only(&[])?;
     who.require(KEYS_WRITE)?;
     who.require_proof(auth.inner.clock.now())?;
+    may_have_keys(&who)?;
     let document = body::document(request.into_body(), MAX_BYTES).await?;
     let known = &["name", "permissions", "filter", "networks", "expires_at", "owner"];
     let members = body::members(document, known)?;
@@ -188,6 +189,7 @@ pub(crate) async fn rotate(
     params.only(&[])?;
     who.require(KEYS_WRITE)?;
     who.require_proof(auth.inner.clock.now())?;
+    may_have_keys(&who)?;
     let secret = key::generate("key")?;
     let hash = key::hash(&secret);
     let until = Timestamp::from_micros(auth.inner.clock.now().micros().saturating_add(OVERLAP));
@@ -210,6 +212,15 @@ pub(crate) async fn rotate(
         })
     });
     Ok(with_secret(StatusCode::OK, &rotated.await?, &secret))
+}
+
+/// Refuses whoever has no account: a key would outlive the token that another issuer has given them.
+fn may_have_keys(who: &Principal) -> Result<(), Error> {
+    if who.is_guest() {
+        let detail = "the token of another issuer makes no keys: sign in, or show a key";
+        return Err(Error::new(Code::Forbidden, detail));
+    }
+    Ok(())
 }
 
 /// Whether somebody may make keys of an account: rules ask for the account and its roles, so that a

@@ -49,6 +49,10 @@ pub(crate) async fn create(
     let now = auth.inner.clock.now();
     who.require_proof(now)?;
     sees_all(&who)?;
+    if who.is_guest() {
+        let detail = "an invitation is good while whoever gave it is: show a key, or sign in";
+        return Err(Error::new(Code::Forbidden, detail).into());
+    }
     if auth.inner.config.registration == Registration::Closed {
         return Err(closed("nobody is invited here: auth.registration is closed").into());
     }

@@ -1,58 +1,31 @@
 //! Signed texts (RFC 7515, compact), as strictly as they are needed here: what a token says about
 //! itself decides nothing but which of our own keys it is tried with.
 
-use aws_lc_rs::digest::{SHA256, digest};
+mod key;
+
 use aws_lc_rs::error::Unspecified;
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _,
-    UnparsedPublicKey,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, KeyPair as _};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD as BASE64;
 use forebay_model::json;
 use serde_json::{Value, json};
 
-/// The longest token.
+pub use key::Algorithm;
+pub(crate) use key::VerifyingKey;
+
+/// The longest token of our own.
 pub(crate) const MAX_BYTES: usize = 4096;
-/// What a header may hold. `crit`, `jku`, `x5u`, `jwk`, `x5c` and `b64` are not among it.
+/// What a header of our own holds.
 const HEADER: [&str; 3] = ["alg", "kid", "typ"];
-/// The one algorithm: it belongs to the key, and a token that names another is not tried.
-const ALGORITHM: &str = "ES256";
-const COORDINATE_BYTES: usize = 32;
+/// What no header may hold: it would have the token say how it is checked.
+const REFUSED: [&str; 6] = ["b64", "crit", "jku", "jwk", "x5c", "x5u"];
+/// What is signed with here.
+const ALGORITHM: Algorithm = Algorithm::Es256;
 
 /// Why a token is not taken: for the log and for tests, never for who showed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Refusal(pub(crate) &'static str);
-
-/// A key that checks.
-#[derive(Debug, Clone)]
-pub(crate) struct VerifyingKey {
-    /// The uncompressed point.
-    point: Vec<u8>,
-}
-
-impl VerifyingKey {
-    /// The members of a JWK that say which key it is (RFC 7638, in its order).
-    fn members(&self) -> Value {
-        let (x, y) = self.point[1..].split_at(COORDINATE_BYTES);
-        json!({"crv": "P-256", "kty": "EC", "x": BASE64.encode(x), "y": BASE64.encode(y)})
-    }
-
-    /// The key's name: its thumbprint (RFC 7638).
-    pub(crate) fn kid(&self) -> String {
-        BASE64.encode(digest(&SHA256, self.members().to_string().as_bytes()))
-    }
-
-    /// As it is published.
-    pub(crate) fn jwk(&self) -> Value {
-        let mut jwk = self.members();
-        jwk["kid"] = self.kid().into();
-        jwk["alg"] = ALGORITHM.into();
-        jwk["use"] = "sig".into();
-        jwk
-    }
-}
 
 /// A key that signs.
 #[derive(Debug)]
@@ -87,7 +60,7 @@ impl SigningKey {
     }
 
     pub(crate) fn sign(&self, typ: &str, payload: &[u8]) -> Result<String, Unspecified> {
-        let header = json!({"typ": typ, "alg": ALGORITHM, "kid": self.kid});
+        let header = json!({"typ": typ, "alg": ALGORITHM.name(), "kid": self.kid});
         self.sign_raw(&header.to_string(), payload)
     }
 
@@ -101,55 +74,94 @@ impl SigningKey {
 }
 
 fn verifying(pair: &EcdsaKeyPair) -> VerifyingKey {
-    VerifyingKey { point: pair.public_key().as_ref().to_vec() }
+    VerifyingKey::p256(pair.public_key().as_ref())
 }
 
-/// Checks a token's form and signature; returns what was signed. The key is looked up by its name
-/// among those that are known already. Without `typ` it may be of any type.
+/// Checks the form and signature of a token of our own; returns what was signed. The key is looked
+/// up by its name among those that are known already. Without `typ` it may be of any type.
 pub(crate) fn open(
     token: &str,
     typ: Option<&str>,
     key: impl FnOnce(&str) -> Option<VerifyingKey>,
 ) -> Result<Vec<u8>, Refusal> {
-    if token.len() > MAX_BYTES {
-        return Err(Refusal("too long"));
+    let token = Signed::read(token, MAX_BYTES)?;
+    if !token.plain {
+        return Err(Refusal("a header that asks for more"));
     }
-    let mut parts = token.split('.');
-    let (Some(header), Some(payload), Some(signature), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(Refusal("not three parts"));
-    };
-    let kid = kid_of(&decoded(header)?, typ)?;
-    let key = key(&kid).ok_or(Refusal("no such key"))?;
-    let signature = decoded(signature)?;
-    let signed = &token.as_bytes()[..header.len() + 1 + payload.len()];
-    UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &key.point)
-        .verify(signed, &signature)
-        .map_err(|_| Refusal("another signature"))?;
-    decoded(payload)
+    if typ.is_some() && token.typ.as_deref() != typ {
+        return Err(Refusal("another type"));
+    }
+    let key = key(&token.kid).ok_or(Refusal("no such key"))?;
+    token.open(&key)
+}
+
+/// A token whose signature has not been checked: it says which key it names, and nothing else of it
+/// counts.
+#[derive(Debug)]
+pub(crate) struct Signed<'t> {
+    pub(crate) kid: String,
+    pub(crate) algorithm: Algorithm,
+    pub(crate) typ: Option<String>,
+    /// Its header holds nothing but what our own do.
+    plain: bool,
+    signed: &'t [u8],
+    payload: &'t str,
+    signature: Vec<u8>,
+}
+
+impl<'t> Signed<'t> {
+    /// Reads a token's form (RFC 7515, 7.1), up to so many bytes.
+    pub(crate) fn read(token: &'t str, most: usize) -> Result<Signed<'t>, Refusal> {
+        if token.len() > most {
+            return Err(Refusal("too long"));
+        }
+        let mut parts = token.split('.');
+        let (Some(header), Some(payload), Some(signature), None) =
+            (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return Err(Refusal("not three parts"));
+        };
+        let bytes = decoded(header)?;
+        let text =
+            std::str::from_utf8(&bytes).map_err(|_| Refusal("a header that is not UTF-8"))?;
+        let header_value = json::read(text).map_err(|_| Refusal("a header that is not JSON"))?;
+        let Value::Object(members) = header_value else {
+            return Err(Refusal("a header of no members"));
+        };
+        if members.keys().any(|name| REFUSED.contains(&name.as_str())) {
+            return Err(Refusal("a header that asks for more"));
+        }
+        let said = |name: &str| members.get(name).and_then(Value::as_str);
+        let algorithm = said("alg").and_then(Algorithm::parse);
+        Ok(Signed {
+            kid: said("kid").map(str::to_owned).ok_or(Refusal("no key is named"))?,
+            algorithm: algorithm.ok_or(Refusal("another algorithm"))?,
+            typ: said("typ").map(str::to_owned),
+            plain: members.keys().all(|name| HEADER.contains(&name.as_str())),
+            signed: &token.as_bytes()[..header.len() + 1 + payload.len()],
+            payload,
+            signature: decoded(signature)?,
+        })
+    }
+
+    /// What it says, which nobody has signed for yet.
+    pub(crate) fn unchecked(&self) -> Result<Vec<u8>, Refusal> {
+        decoded(self.payload)
+    }
+
+    /// What was signed with this key.
+    pub(crate) fn open(self, key: &VerifyingKey) -> Result<Vec<u8>, Refusal> {
+        if self.algorithm != key.algorithm() {
+            return Err(Refusal("another algorithm"));
+        }
+        key.verify(self.signed, &self.signature).map_err(|_| Refusal("another signature"))?;
+        decoded(self.payload)
+    }
 }
 
 /// Refuses what is padded, or has bits left over: each token has one spelling.
 fn decoded(part: &str) -> Result<Vec<u8>, Refusal> {
     BASE64.decode(part).map_err(|_| Refusal("not base64url"))
-}
-
-fn kid_of(header: &[u8], typ: Option<&str>) -> Result<String, Refusal> {
-    let text = std::str::from_utf8(header).map_err(|_| Refusal("a header that is not UTF-8"))?;
-    let header = json::read(text).map_err(|_| Refusal("a header that is not JSON"))?;
-    let Value::Object(members) = &header else { return Err(Refusal("a header of no members")) };
-    if members.keys().any(|name| !HEADER.contains(&name.as_str())) {
-        return Err(Refusal("a header that asks for more"));
-    }
-    let said = |name: &str| members.get(name).and_then(Value::as_str);
-    if said("alg") != Some(ALGORITHM) {
-        return Err(Refusal("another algorithm"));
-    }
-    if typ.is_some() && said("typ") != typ {
-        return Err(Refusal("another type"));
-    }
-    said("kid").map(str::to_owned).ok_or(Refusal("no key is named"))
 }
 
 #[cfg(test)]

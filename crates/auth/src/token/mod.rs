@@ -12,7 +12,7 @@ use jws::{Refusal, VerifyingKey};
 /// How long a token is good, in seconds.
 pub(crate) const LIFETIME: i64 = 600;
 /// How far clocks may be apart, in seconds.
-const LEEWAY: i64 = 30;
+pub(crate) const LEEWAY: i64 = 30;
 const TYPE: &str = "at+jwt";
 /// Who tokens are given to: the sign-in of this product itself.
 const CLIENT: &str = "forebay";
@@ -114,7 +114,7 @@ pub(crate) fn read(
     }
 }
 
-fn seconds(at: Timestamp) -> i64 {
+pub(crate) fn seconds(at: Timestamp) -> i64 {
     at.micros().div_euclid(1_000_000)
 }
 

@@ -40,9 +40,18 @@ struct Limit {
 /// One word, or a list of them.
 #[derive(Deserialize)]
 #[serde(untagged)]
-enum Words {
+pub(super) enum Words {
     One(String),
     Many(Vec<String>),
+}
+
+impl Words {
+    pub(super) fn list(&self) -> Vec<String> {
+        match self {
+            Words::One(word) => vec![word.clone()],
+            Words::Many(words) => words.clone(),
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -133,13 +142,9 @@ impl Gateway {
 
 impl Limit {
     fn draft(&self) -> limit::Draft {
-        let key = match &self.key {
-            Words::One(word) => vec![word.clone()],
-            Words::Many(words) => words.clone(),
-        };
         limit::Draft {
             name: self.name.clone(),
-            key,
+            key: self.key.list(),
             rate: self.rate.clone(),
             burst: self.burst,
             concurrent: self.concurrent,

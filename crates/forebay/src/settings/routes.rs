@@ -325,7 +325,7 @@ fn read_upstream(value: Value) -> Result<UpstreamConfig, String> {
         None => {}
         Some(Value::Bool(false)) => draft.ejection = None,
         some => {
-            draft.ejection = part::<EjectionEntry>("ejection", some)?.map(EjectionEntry::ejection)
+            draft.ejection = part::<EjectionEntry>("ejection", some)?.map(EjectionEntry::ejection);
         }
     }
     let timeouts: TimeoutsEntry = part("timeouts", entry.timeouts)?.unwrap_or_default();

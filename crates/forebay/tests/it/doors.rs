@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Engine, KEY, Server, answer, forebay, orders};
+use crate::support::{Engine, KEY, Server, answer, forebay, orders, shapes};
 
 pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("GET", "/v1/streams"),
@@ -76,9 +76,13 @@ pub(crate) const OPEN: &[(&str, &str)] = &[
     ("POST", "/v1/setup"),
 ];
 
-#[tokio::test]
-async fn without_a_valid_key_there_is_nothing() {
-    let s = Server::start(Engine::Sqlite).await;
+shapes! {
+    without_a_valid_key_there_is_nothing
+    every_error_is_a_problem_document
+}
+
+async fn without_a_valid_key_there_is_nothing(engine: Engine) {
+    let s = Server::start(engine).await;
     s.put("/v1/streams/orders", orders()).await.expect(201);
     let client = crate::support::client();
     for (method, path) in OPERATIONS {
@@ -135,9 +139,8 @@ async fn without_a_valid_key_there_is_nothing() {
     answer(client.get(format!("http://{}/v1/streams", s.admin))).await.problem(404, "not_found");
 }
 
-#[tokio::test]
-async fn every_error_is_a_problem_document() {
-    let s = Server::start(Engine::Sqlite).await;
+async fn every_error_is_a_problem_document(engine: Engine) {
+    let s = Server::start(engine).await;
     s.put("/v1/streams/orders", orders()).await.expect(201);
     s.get("/nothing/here").await.problem(404, "not_found");
     s.delete("/v1/batch").await.problem(405, "method_not_allowed");

@@ -8,8 +8,9 @@ both! {
     a_filter_narrows_what_is_told
     a_websocket_gets_the_same
     stopping_ends_a_subscription
-    readers_that_do_not_read_hold_nobody_up
+    ; one process, "its memory, and the pieces in which it sends, are looked at":
     readers_that_are_stuck_cost_little
+    readers_that_do_not_read_hold_nobody_up
 }
 
 mod scenario {

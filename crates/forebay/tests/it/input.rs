@@ -63,7 +63,7 @@ async fn naughty_strings_come_back_equal() {
     let Some(folder) = data("vectors/blns") else { return };
     let text = std::fs::read_to_string(folder.join("blns.json")).unwrap();
     let strings: Vec<String> = serde_json::from_str(&text).unwrap();
-    for engine in [Engine::Sqlite, Engine::Postgres] {
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::Split] {
         let s = Server::start(engine).await;
         let schema =
             json!({"type": "object", "properties": {"s": {"type": "string", "x-index": true}}});
@@ -90,7 +90,7 @@ const AT_ODDS: (&str, &str, &str, &str) =
 async fn csv_vectors_come_back_as_their_json_says() {
     let Some(folder) = data("vectors/csv-spectrum") else { return };
     let mut seen = 0;
-    for engine in [Engine::Sqlite, Engine::Postgres] {
+    for engine in [Engine::Sqlite, Engine::Postgres, Engine::Split] {
         let s = Server::start(engine).await;
         for entry in std::fs::read_dir(folder.join("csvs")).unwrap() {
             let path = entry.unwrap().path();
@@ -116,5 +116,5 @@ async fn csv_vectors_come_back_as_their_json_says() {
             seen += 1;
         }
     }
-    assert_eq!(seen, 2 * 12, "not the vectors that are known here");
+    assert_eq!(seen, 3 * 12, "not the vectors that are known here");
 }

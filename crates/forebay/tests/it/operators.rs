@@ -158,7 +158,7 @@ mod scenario {
         let (seed, _) = s.add_factor(&token).await;
         // A link: where the server is, whatever a request says its host is.
         let link = told(&user(&s, &["reset", bob, "--link"], ""));
-        let begin = format!("http://{}/console/reset?token=", s.address);
+        let begin = format!("{}/console/reset?token=", s.place());
         let reset = link.trim().strip_prefix(&begin).unwrap_or_else(|| panic!("{link}")).to_owned();
         let second = told(&user(&s, &["reset", bob, "--link"], ""));
         let second = second.trim().strip_prefix(&begin).unwrap().to_owned();

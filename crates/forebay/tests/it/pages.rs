@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::json;
 
-use crate::support::{Answer, Engine, KEY, Server, answer};
+use crate::support::{Answer, Engine, KEY, Server, answer, shapes};
 
 const ORIGIN: &str = "https://app.example.com";
 
@@ -16,14 +16,17 @@ async fn preflight(s: &Server, origin: &str, method: &str, path: &str) -> Answer
     answer(asked.header("access-control-request-method", method)).await
 }
 
-#[tokio::test]
-async fn pages_of_other_sites_ask_as_far_as_they_may() {
+shapes! {
+    pages_of_other_sites_ask_as_far_as_they_may
+    answers_say_what_browsers_must_not_do
+}
+
+async fn pages_of_other_sites_ask_as_far_as_they_may(engine: Engine) {
     let rules = json!([
         {"origins": [ORIGIN], "routes": ["/v1/streams/*"], "methods": ["GET", "POST"]},
         {"origins": ["*"], "routes": ["GET /v1/me"], "max_age": "1m"},
     ]);
-    let s =
-        Server::start_with(Engine::Sqlite, &[("FOREBAY_GATEWAY__CORS", &rules.to_string())]).await;
+    let s = Server::start_with(engine, &[("FOREBAY_GATEWAY__CORS", &rules.to_string())]).await;
     let told = preflight(&s, ORIGIN, "POST", "/v1/streams/orders/records").await;
     told.expect(204);
     assert_eq!(said(&told, "access-control-allow-origin"), Some(ORIGIN));
@@ -64,14 +67,12 @@ async fn pages_of_other_sites_ask_as_far_as_they_may() {
     assert_eq!((said(&told, "access-control-allow-origin"), said(&told, "vary")), (None, None));
 }
 
-#[tokio::test]
-async fn answers_say_what_browsers_must_not_do() {
+async fn answers_say_what_browsers_must_not_do(engine: Engine) {
     let rules = json!([
         {"routes": ["/v1/me"], "set": {"Referrer-Policy": "", "X-Frame-Options": "DENY"}},
         {"set": {"Strict-Transport-Security": "max-age=31536000"}},
     ]);
-    let s = Server::start_with(Engine::Sqlite, &[("FOREBAY_GATEWAY__HEADERS", &rules.to_string())])
-        .await;
+    let s = Server::start_with(engine, &[("FOREBAY_GATEWAY__HEADERS", &rules.to_string())]).await;
     for path in ["/v1/me", "/nothing", "/v1/streams"] {
         let told = s.get(path).await;
         assert_eq!(said(&told, "x-content-type-options"), Some("nosniff"), "{path}");

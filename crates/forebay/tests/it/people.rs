@@ -30,11 +30,19 @@ impl Server {
         answer(self.request_by(token, Method::PATCH, path).json(&body)).await
     }
 
+    /// Where browsers find it, as far as it knows: nowhere, without the gateway.
+    pub(crate) fn place(&self) -> String {
+        let apart = self.admins.len() > 1;
+        if apart { String::new() } else { format!("http://{}", self.address) }
+    }
+
     /// The token of the setup link.
     pub(crate) fn setup_token(&self) -> String {
         let link = std::fs::read_to_string(self.data.path().join("setup-url")).unwrap();
-        let begin = format!("http://{}/console/setup?token=", self.address);
-        link.trim_end().strip_prefix(&begin).unwrap().to_owned()
+        let (place, token) = link.trim_end().split_once("/console/setup?token=").unwrap();
+        let told = self.admins.len() > 1 && place.starts_with("https://");
+        assert!(told || place == self.place(), "{place}");
+        token.to_owned()
     }
 
     /// Makes the administrator; what the login answers.
@@ -136,9 +144,14 @@ impl Server {
 
     /// How many passwords were hashed.
     pub(crate) async fn hashes(&self) -> u64 {
-        let metrics = answer(client().get(format!("http://{}/metrics", self.admin))).await.text;
-        let lines = metrics.lines().filter(|l| l.starts_with("forebay_password_hashes_total"));
-        lines.map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum()
+        let mut sum = 0;
+        for admin in &self.admins {
+            let metrics = answer(client().get(format!("http://{admin}/metrics"))).await.text;
+            let lines = metrics.lines().filter(|l| l.starts_with("forebay_password_hashes_total"));
+            sum +=
+                lines.map(|l| l.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap()).sum::<u64>();
+        }
+        sum
     }
 
     /// Gives somebody a second factor; its seed and the codes on paper.

@@ -185,60 +185,64 @@ async fn the_guide_says_what_can_be_set() {
     }
 }
 
+const GOOD: &str = r#"[{"name": "u", "endpoints": ["http://127.0.0.1:1"]}]"#;
+
+/// Routes, upstreams, and what is said of them.
+const WRONG: &[(&str, &str, &str)] = &[
+    (
+        r#"[{"name":"a","upstream":"u","priorty":1}]"#,
+        GOOD,
+        "routes: [0].priorty: there is no such member; did you mean `priority`?",
+    ),
+    (
+        r#"[{"name":"a","upstream":"u","match":{"pth":"/"}}]"#,
+        GOOD,
+        "routes: [0].match.pth: there is no such member; did you mean `path`?",
+    ),
+    (
+        r#"[{"name":"a","upstream":"u","priority":"high"}]"#,
+        GOOD,
+        "routes: [0].priority: invalid type",
+    ),
+    (
+        r#"[{"name":"a","upstream":"v"}]"#,
+        GOOD,
+        "routes: [0].upstream: there is no upstream `v`; did you mean `u`?",
+    ),
+    (r#"[{"name":"a"}]"#, GOOD, "routes: [0].upstream: "),
+    (
+        r#"[{"name":"a","upstream":"u","match":{"filter":"path == x"}}]"#,
+        GOOD,
+        "routes: [0].match.filter: column 9: ",
+    ),
+    (r#"[{"name":"a","upstream":"u","timeout":"soon"}]"#, GOOD, "routes: [0].timeout: `soon`"),
+    (
+        r#"[{"name":"a","upstream":"u"},{"name":"a","upstream":"u"}]"#,
+        GOOD,
+        "routes: [1].name: another one has it",
+    ),
+    (
+        r#"[{"name":"a","upstream":"u","match":{"prefix":"/v1"}}]"#,
+        GOOD,
+        "routes: [0].match: `/v1` is Forebay's own",
+    ),
+    ("x", GOOD, "routes: "),
+    ("[]", r#"[{"name":"u","endpoints":["ftp://x"]}]"#, "upstreams: [0].endpoints: `ftp://x`"),
+    (
+        "[]",
+        r#"[{"name":"u","endpoints":["http://x"],"check":{"intervall":"1s"}}]"#,
+        "upstreams: [0].check.intervall: there is no such member; did you mean `interval`?",
+    ),
+    (
+        "[]",
+        r#"[{"name":"u","endpoints":["http://x"],"balance":"best"}]"#,
+        "upstreams: [0].balance: `best`",
+    ),
+];
+
 #[tokio::test]
 async fn a_wrong_entry_is_named_with_its_source() {
-    let good = r#"[{"name": "u", "endpoints": ["http://127.0.0.1:1"]}]"#;
-    for (routes, upstreams, said) in [
-        (
-            r#"[{"name":"a","upstream":"u","priorty":1}]"#,
-            good,
-            "routes: [0].priorty: there is no such member; did you mean `priority`?",
-        ),
-        (
-            r#"[{"name":"a","upstream":"u","match":{"pth":"/"}}]"#,
-            good,
-            "routes: [0].match.pth: there is no such member; did you mean `path`?",
-        ),
-        (
-            r#"[{"name":"a","upstream":"u","priority":"high"}]"#,
-            good,
-            "routes: [0].priority: invalid type",
-        ),
-        (
-            r#"[{"name":"a","upstream":"v"}]"#,
-            good,
-            "routes: [0].upstream: there is no upstream `v`; did you mean `u`?",
-        ),
-        (r#"[{"name":"a"}]"#, good, "routes: [0].upstream: "),
-        (
-            r#"[{"name":"a","upstream":"u","match":{"filter":"path == x"}}]"#,
-            good,
-            "routes: [0].match.filter: column 9: ",
-        ),
-        (r#"[{"name":"a","upstream":"u","timeout":"soon"}]"#, good, "routes: [0].timeout: `soon`"),
-        (
-            r#"[{"name":"a","upstream":"u"},{"name":"a","upstream":"u"}]"#,
-            good,
-            "routes: [1].name: another one has it",
-        ),
-        (
-            r#"[{"name":"a","upstream":"u","match":{"prefix":"/v1"}}]"#,
-            good,
-            "routes: [0].match: `/v1` is Forebay's own",
-        ),
-        ("x", good, "routes: "),
-        ("[]", r#"[{"name":"u","endpoints":["ftp://x"]}]"#, "upstreams: [0].endpoints: `ftp://x`"),
-        (
-            "[]",
-            r#"[{"name":"u","endpoints":["http://x"],"check":{"intervall":"1s"}}]"#,
-            "upstreams: [0].check.intervall: there is no such member; did you mean `interval`?",
-        ),
-        (
-            "[]",
-            r#"[{"name":"u","endpoints":["http://x"],"balance":"best"}]"#,
-            "upstreams: [0].balance: `best`",
-        ),
-    ] {
+    for (routes, upstreams, said) in WRONG {
         let folder = tempfile::tempdir().unwrap();
         let mut command = forebay();
         command.args([

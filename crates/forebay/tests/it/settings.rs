@@ -147,3 +147,37 @@ fn what_is_wrong_with_a_policy_is_named() {
         assert!(said.contains(told), "{text}: {said}");
     }
 }
+
+#[test]
+fn what_is_wrong_with_an_issuer_is_named() {
+    let issuer = |more: &str| {
+        let good = r#""name": "a", "issuer": "https://a.example", "audience": "f""#;
+        format!("{{{good}{more}}}")
+    };
+    let good = issuer("");
+    for (text, told) in [
+        (format!("[{good}, {good}]"), "[1].issuer: another one has it"),
+        (
+            format!("[{good}, {}]", good.replace("a.example", "b.example")),
+            "[1].name: another one has it",
+        ),
+        (format!("[{}]", good.replace("https", "http")), "[0].issuer: begins with https://"),
+        (format!("[{}]", good.replace("\"a\"", "\"user\"")), "[0].name: "),
+        (format!("[{}]", issuer(r#", "algorithms": ["HS256"]"#)), "[0].algorithms: `HS256`"),
+        (format!("[{}]", issuer(r#", "jwks_url": "http://10.0.0.1/k""#)), "[0].jwks_url: "),
+        (format!("[{}]", issuer(r#", "audiences": ["f"]"#)), "audiences"),
+        (r#"[{"name": "a", "issuer": "https://a.example"}]"#.to_owned(), "audience"),
+    ] {
+        let (status, said) = start(&[("FOREBAY_AUTH__ISSUERS", &text)], &[]);
+        assert_eq!(status, Some(2), "{text}: {said}");
+        assert!(said.contains(told) && said.contains("auth"), "{text}: {said}");
+    }
+    // An issuer cannot be this Forebay itself.
+    let own = [
+        ("FOREBAY_AUTH__ORIGIN", "https://a.example"),
+        ("FOREBAY_AUTH__ISSUERS", &format!("[{good}]")),
+    ];
+    let (status, said) = start(&own, &[]);
+    assert_eq!(status, Some(2), "{said}");
+    assert!(said.contains("auth.issuers: "), "{said}");
+}

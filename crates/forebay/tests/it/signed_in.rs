@@ -8,7 +8,7 @@ use std::process::{Output, Stdio};
 use serde_json::{Value, json};
 
 use crate::people::{PASSWORD, code, said};
-use crate::support::{Engine, Server, forebay, orders};
+use crate::support::{Engine, Server, forebay, orders, shapes};
 
 const BOB: &str = "bob@example.com";
 
@@ -40,9 +40,14 @@ fn kept(home: &Path) -> Value {
         .unwrap()
 }
 
-#[tokio::test]
-async fn whoever_signs_in_is_known_to_the_next_command() {
-    let s = Server::start(Engine::Sqlite).await;
+shapes! {
+    whoever_signs_in_is_known_to_the_next_command
+    a_second_factor_is_asked_for_and_an_end_is_told
+    keys_are_made_seen_rotated_and_revoked
+}
+
+async fn whoever_signs_in_is_known_to_the_next_command(engine: Engine) {
+    let s = Server::start(engine).await;
     s.put("/v1/streams/orders", orders()).await.expect(201);
     s.user(BOB, &["viewer"]).await;
     let home = tempfile::tempdir().unwrap();
@@ -86,9 +91,8 @@ async fn whoever_signs_in_is_known_to_the_next_command() {
     assert_eq!(told(&run(&["logout"], "")).trim(), "nobody is signed in");
 }
 
-#[tokio::test]
-async fn a_second_factor_is_asked_for_and_an_end_is_told() {
-    let s = Server::start(Engine::Sqlite).await;
+async fn a_second_factor_is_asked_for_and_an_end_is_told(engine: Engine) {
+    let s = Server::start(engine).await;
     s.user(BOB, &["viewer"]).await;
     let (seed, papers) = s.add_factor(&s.token_of(BOB).await).await;
     let home = tempfile::tempdir().unwrap();
@@ -112,9 +116,8 @@ async fn a_second_factor_is_asked_for_and_an_end_is_told() {
     refused(&run(&["login", "--email", BOB, "--password", PASSWORD], ""), 2);
 }
 
-#[tokio::test]
-async fn keys_are_made_seen_rotated_and_revoked() {
-    let s = Server::start(Engine::Sqlite).await;
+async fn keys_are_made_seen_rotated_and_revoked(engine: Engine) {
+    let s = Server::start(engine).await;
     s.put("/v1/streams/orders", orders()).await.expect(201);
     let editor = json!({"permissions": ["keys:write", "streams:read", "records:*"]});
     s.put("/v1/roles/maker", editor).await.expect(201);

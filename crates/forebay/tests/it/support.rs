@@ -1,12 +1,13 @@
 //! Starts the binary and talks to it.
 
-use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use crate::shape::{Ground, Shape, Started, terminate};
 
 pub(crate) const KEY: &str = "the-administrator's-key";
 /// Processes of one deployment share it.
@@ -17,33 +18,68 @@ pub(crate) const MASTER_KEY: &str = "a-master-key-of-all-the-tests-in-here";
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
+    /// PostgreSQL, and each part of Forebay in a process of its own.
+    Split,
 }
 
-/// Runs a scenario on both engines.
+/// Runs a scenario on both engines, and on Forebay in several processes. Those that are about one
+/// process stand behind `one process`, with the reason.
 macro_rules! both {
+    ($($name:ident)* $(; one process, $reason:literal: $($alone:ident)*)*) => {
+        $(
+            mod $name {
+                $crate::support::on!($name, sqlite Sqlite, postgres Postgres, split Split);
+            }
+        )*
+        $($(
+            mod $alone {
+                $crate::support::on!($alone, sqlite Sqlite, postgres Postgres);
+            }
+        )*)*
+    };
+}
+pub(crate) use both;
+
+/// Runs tests on Forebay in one process and in several.
+macro_rules! shapes {
     ($($name:ident)*) => {$(
         mod $name {
             #[tokio::test]
-            async fn sqlite() {
-                super::scenario::$name($crate::support::Engine::Sqlite).await;
+            async fn whole() {
+                super::$name($crate::support::Engine::Sqlite).await;
             }
 
             #[tokio::test]
-            async fn postgres() {
-                super::scenario::$name($crate::support::Engine::Postgres).await;
+            async fn split() {
+                super::$name($crate::support::Engine::Split).await;
             }
         }
     )*};
 }
-pub(crate) use both;
+pub(crate) use shapes;
+
+macro_rules! on {
+    ($scenario:ident, $($name:ident $engine:ident),*) => {$(
+        #[tokio::test]
+        async fn $name() {
+            super::scenario::$scenario($crate::support::Engine::$engine).await;
+        }
+    )*};
+}
+pub(crate) use on;
 
 /// A running server; it ends with the value.
 pub(crate) struct Server {
     child: Child,
+    /// The services, where they are in processes of their own.
+    services: Vec<Child>,
+    shape: Shape,
     pub(crate) data: TempDir,
     pub(crate) database: Option<String>,
     pub(crate) address: String,
     pub(crate) admin: String,
+    /// The addresses for operators of all processes.
+    pub(crate) admins: Vec<String>,
     pub(crate) log: Log,
     client: reqwest::Client,
 }
@@ -53,7 +89,7 @@ pub(crate) struct Server {
 pub(crate) struct Log(Arc<(Mutex<Vec<String>>, Condvar)>);
 
 impl Log {
-    fn add(&self, line: String) {
+    pub(crate) fn add(&self, line: String) {
         let (lines, more) = &*self.0;
         lines.lock().unwrap().push(line);
         more.notify_all();
@@ -122,9 +158,10 @@ impl Server {
     pub(crate) async fn start_with(engine: Engine, environment: &[(&str, &str)]) -> Server {
         let database = match engine {
             Engine::Sqlite => None,
-            Engine::Postgres => Some(new_database().await),
+            Engine::Postgres | Engine::Split => Some(new_database().await),
         };
-        Self::start_on(database, environment)
+        let shape = if matches!(engine, Engine::Split) { Shape::Apart } else { Shape::Whole };
+        Self::begin(tempfile::tempdir().unwrap(), shape, database, environment)
     }
 
     /// Starts a process on a database: the embedded one, or the one of this URL.
@@ -138,9 +175,32 @@ impl Server {
         database: Option<String>,
         environment: &[(&str, &str)],
     ) -> Server {
+        Self::begin(data, Shape::Whole, database, environment)
+    }
+
+    fn begin(
+        data: TempDir,
+        shape: Shape,
+        database: Option<String>,
+        environment: &[(&str, &str)],
+    ) -> Server {
         let log = Log::default();
-        let (child, address, admin) = spawn(&data, database.as_deref(), environment, &log);
-        Server { child, data, database, address, admin, log, client: client() }
+        let place = Ground { data: data.path(), database: database.as_deref(), log: &log };
+        let Started { child, services, address, admins } = place.start(shape, environment);
+        let admin = admins[0].clone();
+        let client = client();
+        Server { child, services, shape, data, database, address, admin, admins, log, client }
+    }
+
+    fn start_again(&mut self, environment: &[(&str, &str)]) {
+        let database = self.database.as_deref();
+        let place = Ground { data: self.data.path(), database, log: &self.log };
+        let started = place.start(self.shape, environment);
+        self.child = started.child;
+        self.services = started.services;
+        self.address = started.address;
+        self.admin.clone_from(&started.admins[0]);
+        self.admins = started.admins;
     }
 
     /// Starts another process on the same database.
@@ -150,22 +210,30 @@ impl Server {
 
     /// The most memory that the process ever held, in bytes.
     pub(crate) fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
-        let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
-        peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+        let peak = |child: &Child| {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+            let peak = status.lines().find_map(|l| l.strip_prefix("VmHWM:")).unwrap();
+            peak.trim().strip_suffix(" kB").unwrap().parse::<u64>().unwrap() * 1024
+        };
+        peak(&self.child) + self.services.iter().map(peak).sum::<u64>()
+    }
+
+    fn children(&mut self) -> impl Iterator<Item = &mut Child> {
+        std::iter::once(&mut self.child).chain(&mut self.services)
     }
 
     /// Starts a killed process again, on the address that its clients know.
     pub(crate) fn restart_at_same_place(&mut self) {
-        let listen = [("FOREBAY_SERVER__LISTEN", self.address.as_str())];
-        let started = spawn(&self.data, self.database.as_deref(), &listen, &self.log);
-        (self.child, self.address, self.admin) = started;
+        let address = self.address.clone();
+        self.start_again(&[("FOREBAY_SERVER__LISTEN", address.as_str())]);
     }
 
     /// Ends the process as a power cut would.
     pub(crate) fn kill(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        for child in self.children() {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     pub(crate) fn restart(&mut self) {
@@ -175,8 +243,7 @@ impl Server {
 
     /// Starts a killed process again, with more of the environment.
     pub(crate) fn restart_with(&mut self, environment: &[(&str, &str)]) {
-        let started = spawn(&self.data, self.database.as_deref(), environment, &self.log);
-        (self.child, self.address, self.admin) = started;
+        self.start_again(environment);
     }
 
     /// Sends the process a signal, by its name.
@@ -187,9 +254,9 @@ impl Server {
 
     /// Asks the process to stop; returns its exit status.
     pub(crate) fn stop(&mut self) -> Option<i32> {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        self.child.wait().unwrap().code()
+        // The gateway first: what it still hands on is answered.
+        let ended: Vec<Option<i32>> = self.children().map(terminate).collect();
+        ended.into_iter().find(|status| *status != Some(0)).unwrap_or(Some(0))
     }
 
     /// All that a stopped process has said.
@@ -262,8 +329,10 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended in the test.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        for child in self.children() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
     }
 }
 
@@ -285,46 +354,8 @@ pub(crate) fn forebay() -> Command {
     command
 }
 
-fn spawn(
-    data: &TempDir,
-    database: Option<&str>,
-    environment: &[(&str, &str)],
-    log: &Log,
-) -> (Child, String, String) {
-    let mut command = forebay();
-    command.args(["serve", "--data"]).arg(data.path()).stdout(Stdio::piped());
-    if data.path().join("app.yaml").exists() {
-        command.arg("--config").arg(data.path());
-    }
-    for name in ["FOREBAY_SERVER__LISTEN", "FOREBAY_SERVER__ADMIN_LISTEN"] {
-        command.env(name, "127.0.0.1:0");
-    }
-    // Hashing as in production would have each test of passwords take seconds.
-    command.env("FOREBAY_AUTH__BCRYPT_COST", "4").env("MASTER_KEY", MASTER_KEY);
-    command.env("API_KEY", KEY).envs(environment.iter().copied());
-    if let Some(url) = database {
-        command.env("DATABASE_URL", url);
-    }
-    let mut child = command.stderr(Stdio::null()).spawn().unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-    let ready = lines.by_ref().map(Result::unwrap).any(|line| {
-        let ready = line.contains("\"message\":\"ready\"");
-        log.add(line);
-        ready
-    });
-    assert!(ready, "the server ended: {:?}", child.wait());
-    // What it says later is read, so that it is never held up.
-    let log = log.clone();
-    std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| log.add(line)));
-    let run = std::fs::read_to_string(data.path().join("run.json")).unwrap();
-    let run: Value = serde_json::from_str(&run).unwrap();
-    assert_eq!(run["pid"], child.id());
-    let text = |name: &str| run[name].as_str().unwrap().to_owned();
-    (child, text("listen"), text("admin"))
-}
-
 /// Makes an empty database on the test server.
-async fn new_database() -> String {
+pub(crate) async fn new_database() -> String {
     let server = std::env::var_os("FOREBAY_TEST_POSTGRES")
         .expect("FOREBAY_TEST_POSTGRES names a server: run `cargo xtask test`");
     let server = server.into_string().unwrap();

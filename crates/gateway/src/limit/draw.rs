@@ -14,7 +14,8 @@ impl Ticket {
     /// Takes one request of every quota that is for it. Of records is only asked whether there is
     /// room for one: how many come is known when they have been read.
     pub(super) async fn draw(&self, asked: Asked<'_>, taking: &mut Taking) -> Result<(), Error> {
-        for (at, counted, calendar) in self.quotas() {
+        let here = |calendar: &Calendar| !calendar.records || self.limits.reads;
+        for (at, counted, calendar) in self.quotas().filter(|(.., calendar)| here(calendar)) {
             let cost = if calendar.records { 0 } else { 1 };
             for parts in counted.policy.parts(asked, asked.stream()) {
                 self.draw_one((at, counted, calendar), &parts, cost, taking).await?;
@@ -43,7 +44,7 @@ impl Ticket {
         Ok(())
     }
 
-    fn quotas(&self) -> impl Iterator<Item = (usize, &Counted, Calendar)> {
+    pub(super) fn quotas(&self) -> impl Iterator<Item = (usize, &Counted, Calendar)> {
         let policies = self.limits.policies.iter().enumerate();
         policies.filter_map(|(at, counted)| match counted.policy.measure {
             Measure::Calendar(calendar) => Some((at, counted, calendar)),

@@ -34,6 +34,16 @@ impl Quota {
         }
     }
 
+    /// When the takings are forgotten after `cost` was used, whether there was room or not.
+    pub(crate) fn charge(self, until: u64, cost: u64, now: u64) -> u64 {
+        until.max(now).saturating_add(self.every.saturating_mul(cost))
+    }
+
+    /// In which time one unit is there again.
+    pub(crate) fn every(self) -> u64 {
+        self.every
+    }
+
     /// When the takings are forgotten after `cost` is given back.
     pub(crate) fn give_back(self, until: u64, cost: u64) -> u64 {
         until.saturating_sub(self.every.saturating_mul(cost))

@@ -7,18 +7,21 @@ mod calendar;
 mod concurrency;
 mod draw;
 mod gcra;
+mod inside;
 mod lease;
 mod leases;
 mod policy;
+mod recent;
 mod table;
 mod ticket;
 
 use std::sync::Arc;
 use std::time::Instant;
 
+pub(crate) use inside::Counting;
 pub(crate) use policy::{Asked, Stage};
 pub use policy::{Draft, Policy};
-pub(crate) use ticket::Ticket;
+pub(crate) use ticket::{Ticket, counts};
 
 use forebay_contract::Quotas;
 use forebay_model::time::SharedClock;
@@ -26,14 +29,19 @@ use forebay_model::time::SharedClock;
 use concurrency::Running;
 use leases::Leases;
 use policy::Measure;
+use recent::Recent;
 use table::Table;
 
 /// The policies with what is counted for them.
 pub(crate) struct Limits {
     policies: Vec<Counted>,
     table: Table,
+    /// Streams that were counted of late.
+    recent: Recent,
     running: Arc<Running>,
     leases: Leases,
+    /// Whether records are read in this process.
+    reads: bool,
     begun: Instant,
 }
 
@@ -48,12 +56,13 @@ struct Counted {
 }
 
 impl Limits {
-    /// Counts for these policies, with about `most` keys at once; quotas behind a door.
+    /// Counts for these policies, with about `most` keys at once; quotas behind a door, and those of
+    /// records only where it `reads` them.
     pub(crate) fn new(
-        policies: &[Policy],
-        most: usize,
+        (policies, most): (&[Policy], usize),
         quotas: Arc<dyn Quotas>,
         clock: SharedClock,
+        reads: bool,
     ) -> Limits {
         let counted = |policy: &Policy| {
             let decided = |decision: &'static str| {
@@ -70,8 +79,10 @@ impl Limits {
         Limits {
             policies: policies.iter().map(counted).collect(),
             table: Table::new(most),
+            recent: Recent::default(),
             running: Arc::default(),
             leases: Leases::new(quotas, clock),
+            reads,
             begun: Instant::now(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use forebay_http::meter::Plan;
 use forebay_model::principal::{
     Principal, RECORDS_READ, RECORDS_WRITE, STREAMS_READ, STREAMS_WRITE,
 };
@@ -173,6 +174,15 @@ impl Policy {
 
     /// What its keys are made of.
     pub(crate) fn parts<'r>(&'r self, asked: Asked<'r>, stream: Option<&'r str>) -> Vec<Parts<'r>> {
+        self.parts_by(asked, Some(stream))
+    }
+
+    /// What its keys are made of beside the streams, which are known when the request has been read.
+    pub(crate) fn parts_but_stream<'r>(&'r self, asked: Asked<'r>) -> Vec<Parts<'r>> {
+        self.parts_by(asked, None)
+    }
+
+    fn parts_by<'r>(&'r self, asked: Asked<'r>, stream: Option<Option<&'r str>>) -> Vec<Parts<'r>> {
         let Some(route) = self.routes.find(asked.place()) else { return Vec::new() };
         let holds = |who: &Principal| who.roles.iter().any(|role| self.roles.contains(role));
         if !self.roles.is_empty() && !asked.who.is_some_and(holds) {
@@ -202,11 +212,14 @@ impl Policy {
                     parts.route = Some(route);
                     true
                 }
-                By::Stream => {
-                    parts.stream =
-                        stream.filter(|name| asked.who.is_some_and(|who| knows(who, name)));
-                    parts.stream.is_some()
-                }
+                By::Stream => match stream {
+                    None => true,
+                    Some(stream) => {
+                        let known = |name: &&str| asked.who.is_some_and(|who| knows(who, name));
+                        parts.stream = stream.filter(known);
+                        parts.stream.is_some()
+                    }
+                },
             };
             if !known {
                 return Vec::new();
@@ -230,14 +243,21 @@ impl Policy {
             ("key", parts.key),
             ("role", parts.role),
             ("route", route),
-            ("stream", parts.stream),
         ] {
             if let Some(of) = of {
                 // The length says where it ends, whatever stands in it.
                 text.push_str(&format!(" {what} {} {of}", of.len()));
             }
         }
-        text
+        match parts.stream {
+            Some(stream) => Plan::of_stream(&text, stream),
+            None => text,
+        }
+    }
+
+    /// Whether whoever reads records has to ask how many may come.
+    pub fn is_quota_of_records(&self) -> bool {
+        matches!(self.measure, Measure::Calendar(calendar) if calendar.records)
     }
 }
 

@@ -83,6 +83,30 @@ impl Table {
         quota.take(until, cost, now).map(|_| until)
     }
 
+    /// When the takings of a key are forgotten.
+    pub(crate) fn until(&self, key: Key) -> u64 {
+        let part = self.part(key).lock().unwrap_or_else(PoisonError::into_inner);
+        part.get(&key).copied().unwrap_or(0)
+    }
+
+    /// Takes from a key what has been used already: when its takings are forgotten.
+    pub(crate) fn charge(&self, key: Key, quota: Quota, cost: u64, now: u64) -> u64 {
+        let until = quota.charge(self.until(key), cost, now);
+        self.owe(key, until, now);
+        until
+    }
+
+    /// Has a key's takings be forgotten no earlier than at a time.
+    pub(crate) fn owe(&self, key: Key, until: u64, now: u64) {
+        let mut part = self.part(key).lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = part.get_mut(&key) {
+            *known = until.max(*known);
+        } else if until > now {
+            self.make_room(&mut part, now);
+            part.insert(key, until);
+        }
+    }
+
     /// Gives back what was taken for a request that is refused by another limit.
     pub(crate) fn give_back(&self, key: Key, quota: Quota, cost: u64) {
         let mut part = self.part(key).lock().unwrap_or_else(PoisonError::into_inner);

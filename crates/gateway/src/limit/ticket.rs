@@ -5,10 +5,14 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use forebay_http::meter::Meter;
+use forebay_http::meter::{Meter, beyond};
+use forebay_model::Error;
 use forebay_model::principal::Principal;
-use forebay_model::{Code, Error};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
+
+mod elsewhere;
+
+pub(crate) use elsewhere::counts;
 
 use super::concurrency::Place;
 use super::gcra::Quota;
@@ -49,6 +53,15 @@ struct Caller {
     uri: Uri,
     client: IpAddr,
     who: Option<Arc<Principal>>,
+}
+
+impl Caller {
+    fn asked(&self) -> Asked<'_> {
+        let Caller { method, uri, client, who } = self;
+        // What goes to users' services is not metered.
+        let route = None;
+        Asked { method, path: uri.path(), route, client: *client, who: who.as_deref() }
+    }
 }
 
 /// What has been taken, to be given back when another limit refuses.
@@ -170,9 +183,7 @@ impl Ticket {
         };
         counted.refused.increment(1);
         self.give_back(taking);
-        let seconds = u32::try_from(wait.div_ceil(SECOND)).unwrap_or(u32::MAX);
-        let detail = format!("the limit `{}` is reached", counted.policy.name);
-        Err(Error::new(Code::RateLimited, detail).retry_after(seconds.max(1)))
+        Err(beyond(&counted.policy.name, wait))
     }
 
     pub(super) fn give_back(&self, taking: &Taking) {
@@ -244,15 +255,7 @@ impl Told {
 impl Meter for Ticket {
     async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
         let Some(caller) = self.taken().caller.take() else { return Ok(()) };
-        let (method, path) = (&caller.method, caller.uri.path());
-        let asked = Asked {
-            method,
-            path,
-            // What goes to users' services is not metered.
-            route: None,
-            client: caller.client,
-            who: caller.who.as_deref(),
-        };
+        let asked = caller.asked();
         let mut taking = self.records_here(streams, asked)?;
         self.draw_records(streams, asked, &mut taking).await
     }

@@ -12,6 +12,7 @@ mod config;
 mod connection;
 mod endpoint;
 mod forward;
+mod frames;
 mod health;
 mod load;
 mod outgoing;
@@ -33,6 +34,7 @@ use forebay_model::{Code, Error};
 use http::Request;
 use tokio::time::{Instant, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 pub use balance::key;
 pub use config::{Check, Draft, Ejection, PoolLimits, Retries, Timeouts, UpstreamConfig};
@@ -52,6 +54,8 @@ pub struct Upstream {
     budget: Budget,
     /// Ends what was upgraded.
     hang_up: CancellationToken,
+    /// What speaks another protocol by now.
+    tunnels: TaskTracker,
 }
 
 impl Upstream {
@@ -59,7 +63,13 @@ impl Upstream {
     pub fn new(config: UpstreamConfig) -> Arc<Upstream> {
         let endpoints = Arc::new(Endpoints::new(&config, RandomState::new().hash_one(0)));
         let budget = Budget::new(config.retries.budget_percent, Instant::now());
-        Arc::new(Upstream { config, endpoints, budget, hang_up: CancellationToken::new() })
+        Arc::new(Upstream {
+            config,
+            endpoints,
+            budget,
+            hang_up: CancellationToken::new(),
+            tunnels: TaskTracker::new(),
+        })
     }
 
     /// Its name.
@@ -105,6 +115,13 @@ impl Upstream {
     /// when the process stops.
     pub fn hang_up(&self) {
         self.hang_up.cancel();
+    }
+
+    /// Waits until those have ended, each with its reason: for a while.
+    pub async fn hung_up(&self) {
+        self.tunnels.close();
+        // Whoever does not agree to the end in its time has had it.
+        let _ = tokio::time::timeout(tunnel::PARTING * 3 / 2, self.tunnels.wait()).await;
     }
 
     /// An answer that there is not; the cause is for the log.

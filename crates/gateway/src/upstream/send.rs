@@ -259,7 +259,8 @@ impl<'u> Errand<'u> {
         if head.status != StatusCode::SWITCHING_PROTOCOLS {
             return Ok(Response::from_parts(head, Body::new(Answer::new(body, place, flight))));
         }
-        let until = self.upstream.hang_up.clone();
+        let upstream = self.upstream;
+        let until = (upstream.hang_up.clone(), &upstream.tunnels);
         let join = |client| tunnel::join(client, (place, flight), until);
         match self.client.take().and_then(join) {
             Some(()) => Ok(Response::from_parts(head, Body::empty())),

@@ -71,31 +71,30 @@ impl<'s> Named<'s> {
         }
         counts.insert(key, 1);
         let mut sum = 1_u64;
-        let mut add = |count: u64| sum = sum.saturating_add(count);
-        if let Value::Object(members) = at {
-            for (name, member) in members {
-                if REFERENCES.contains(&name.as_str())
-                    && let Some(reference) = member.as_str()
-                {
-                    let targets = self.targets(reference);
-                    let counts = targets.into_iter().map(|to| self.count(to, most, counts));
-                    add(counts.max().unwrap_or(0));
-                } else if SAME.contains(&name.as_str()) {
-                    match member {
-                        Value::Array(list) => {
-                            list.iter().for_each(|s| add(self.count(s, most, counts)))
-                        }
-                        Value::Object(named) if name == "dependentSchemas" => {
-                            named.values().for_each(|s| add(self.count(s, most, counts)));
-                        }
-                        one => add(self.count(one, most, counts)),
-                    }
-                }
-            }
+        for (name, member) in at.as_object().into_iter().flatten() {
+            let reference = member.as_str().filter(|_| REFERENCES.contains(&name.as_str()));
+            let more = if let Some(reference) = reference {
+                let targets = self.targets(reference).into_iter();
+                targets.map(|to| self.count(to, most, counts)).max().unwrap_or(0)
+            } else {
+                let all = same(name, member).into_iter();
+                all.map(|below| self.count(below, most, counts)).fold(0, u64::saturating_add)
+            };
+            sum = sum.saturating_add(more);
         }
         let sum = sum.min(most.saturating_add(1));
         counts.insert(key, sum);
         sum
+    }
+}
+
+/// The schemas of a keyword that are for the same value.
+fn same<'s>(name: &str, member: &'s Value) -> Vec<&'s Value> {
+    match member {
+        _ if !SAME.contains(&name) => Vec::new(),
+        Value::Array(list) => list.iter().collect(),
+        Value::Object(named) if name == "dependentSchemas" => named.values().collect(),
+        one => vec![one],
     }
 }
 
@@ -109,7 +108,7 @@ fn children(at: &Value) -> Box<dyn Iterator<Item = &Value> + '_> {
 
 fn has_reference(at: &Value) -> bool {
     let refers = |name: &&str| at.get(*name).is_some_and(Value::is_string);
-    REFERENCES.iter().any(|name| refers(&name)) || children(at).any(has_reference)
+    REFERENCES.iter().any(refers) || children(at).any(has_reference)
 }
 
 /// Finds the first place that is like this.
@@ -162,6 +161,8 @@ mod tests {
     use super::super::Schema;
 
     type Below = fn(Value) -> Value;
+    /// What a definition calls itself, and how others refer to it.
+    type Name = fn(usize) -> (Value, String);
 
     const BELOW: &[(&str, Below)] = &[
         ("anyOf", |next| json!({"anyOf": [next, next]})),
@@ -172,12 +173,7 @@ mod tests {
     ];
 
     /// A chain of definitions, each of which leads to the next one in this way.
-    fn chain(
-        length: usize,
-        below: Below,
-        last: &Value,
-        name: fn(usize) -> (Value, String),
-    ) -> Value {
+    fn chain(length: usize, below: Below, last: &Value, name: Name) -> Value {
         let mut defs = Map::new();
         for n in 0..=length {
             let (named, _) = name(n);
@@ -192,7 +188,7 @@ mod tests {
         json!({"$defs": defs, "additionalProperties": {"$ref": name(0).1}})
     }
 
-    const NAMES: &[fn(usize) -> (Value, String)] = &[
+    const NAMES: &[Name] = &[
         |n| (json!({}), format!("#/$defs/d%20{n}")),
         |n| (json!({"$anchor": format!("a{n}")}), format!("#a{n}")),
         |n| (json!({"$id": format!("urn:x:{n}")}), format!("urn:x:{n}")),

@@ -5,6 +5,7 @@ pub(crate) mod event;
 pub(crate) mod hub;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forebay_contract::Catalog;
 use forebay_db::log::read::{Page, Span, page, span};
@@ -138,16 +139,27 @@ impl Follower {
             self.look_again().await?;
         }
         let beat = self.heard + self.store.inner.config.heartbeat;
+        let rest = self.rest()?;
         if self.seat.is_none() || self.joined_at.is_some() {
             let events = self.read().await?;
             let quiet = events.is_empty() && Instant::now() >= beat;
             return Ok(if quiet { vec![self.plain("heartbeat")] } else { events });
         }
-        Ok(self.live(beat).await)
+        Ok(self.live(beat, rest).await)
+    }
+
+    /// How long whoever asks is known yet, where that ends by itself: then so does this.
+    fn rest(&self) -> Result<Option<Duration>, Error> {
+        let Some(until) = self.who.until else { return Ok(None) };
+        let micros = until.micros() - self.store.inner.clock.now().micros();
+        match u64::try_from(micros) {
+            Ok(rest) if rest > 0 => Ok(Some(Duration::from_micros(rest))),
+            _ => Err(Error::new(Code::AccessChanged, "the token has ended: show another one")),
+        }
     }
 
     /// Takes what the hub has put into the queue; silence ends with a heartbeat.
-    async fn live(&mut self, beat: Instant) -> Vec<Event> {
+    async fn live(&mut self, beat: Instant, rest: Option<Duration>) -> Vec<Event> {
         let Some(seat) = self.seat.as_mut() else { return Vec::new() };
         let position = seat.position();
         match seat.ready(MOST_BYTES) {
@@ -158,6 +170,8 @@ impl Follower {
             () = self.store.inner.stopping.cancelled() => Vec::new(),
             _ = self.changes.changed() => Vec::new(),
             event = seat.next() => self.heard_of(event.map(|event| vec![event])),
+            // The next step sees that it is over.
+            () = tokio::time::sleep(rest.unwrap_or_default()), if rest.is_some() => Vec::new(),
             () = tokio::time::sleep_until(beat) => vec![self.plain("heartbeat")],
         }
     }

@@ -48,7 +48,7 @@ pub(crate) async fn server(
 pub(crate) fn quickest(engine: crate::support::Engine) -> &'static str {
     match engine {
         crate::support::Engine::Sqlite => "columns",
-        crate::support::Engine::Postgres => "sql",
+        crate::support::Engine::Postgres | crate::support::Engine::Split => "sql",
     }
 }
 
