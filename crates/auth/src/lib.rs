@@ -104,19 +104,6 @@ impl Auth {
     pub fn router_for_processes(&self) -> Router {
         internal::router(self, self.router())
     }
-
-    /// Its background loops; they run until they are dropped.
-    pub async fn tasks(self) {
-        let Inner { db, directory, counts, .. } = self.inner.as_ref();
-        tokio::join!(
-            tasks::listen(directory),
-            tasks::note_used(directory, db),
-            tasks::turn_keys(&self),
-            tasks::unlock(&self),
-            tasks::sweep_quotas(counts),
-            self.inner.issuers.keep()
-        );
-    }
 }
 
 /// Makes a key for a run; it is stored nowhere.

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use forebay_db::{Db, Lane};
 
-use crate::Auth;
 use crate::identity::{Directory, Used};
 use crate::quota::Counts;
 use crate::sql::{api_key, session};
+use crate::{Auth, Inner};
 
 /// How often the database is asked whether anybody's rights have changed.
 const LISTEN: Duration = Duration::from_millis(250);
@@ -18,8 +18,23 @@ const NOTE: Duration = Duration::from_secs(60);
 /// How often the counts of periods that are over are deleted.
 const SWEEP: Duration = Duration::from_secs(3600);
 
+impl Auth {
+    /// Its background loops; they run until they are dropped.
+    pub async fn tasks(self) {
+        let Inner { db, directory, counts, issuers, .. } = self.inner.as_ref();
+        tokio::join!(
+            listen(directory),
+            note_used(directory, db),
+            turn_keys(&self),
+            unlock(&self),
+            sweep_quotas(counts),
+            issuers.keep()
+        );
+    }
+}
+
 /// Hears of changes that other processes made, until it is dropped.
-pub(crate) async fn listen(directory: &Directory) {
+async fn listen(directory: &Directory) {
     let mut every = tokio::time::interval(LISTEN);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -32,7 +47,7 @@ pub(crate) async fn listen(directory: &Directory) {
 }
 
 /// Writes down which keys and sessions were used, until it is dropped.
-pub(crate) async fn note_used(directory: &Directory, db: &Db) {
+async fn note_used(directory: &Directory, db: &Db) {
     let mut every = tokio::time::interval(NOTE);
     loop {
         every.tick().await;
@@ -53,7 +68,7 @@ pub(crate) async fn note_used(directory: &Directory, db: &Db) {
 }
 
 /// Deletes the counts of periods that are over, until it is dropped.
-pub(crate) async fn sweep_quotas(counts: &Counts) {
+async fn sweep_quotas(counts: &Counts) {
     let mut every = tokio::time::interval(SWEEP);
     loop {
         every.tick().await;
@@ -64,7 +79,7 @@ pub(crate) async fn sweep_quotas(counts: &Counts) {
 }
 
 /// Hears whose counts of tries were set back, until it is dropped.
-pub(crate) async fn unlock(auth: &Auth) {
+async fn unlock(auth: &Auth) {
     let mut changes = auth.inner.directory.subscribe();
     loop {
         if let Err(error) = auth.hear_unlocked().await {
@@ -76,7 +91,7 @@ pub(crate) async fn unlock(auth: &Auth) {
 }
 
 /// Sees to it that there is a key that signs, until it is dropped.
-pub(crate) async fn turn_keys(auth: &Auth) {
+async fn turn_keys(auth: &Auth) {
     let mut every = tokio::time::interval(TURN);
     // The first turn was a start's.
     every.tick().await;

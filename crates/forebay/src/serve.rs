@@ -18,7 +18,7 @@ use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::config::GatewayConfig;
 use forebay_gateway::routes::Routing;
 use forebay_gateway::service::Service;
-use forebay_gateway::{Door, Gateway, Inside, Listening, Status, served_by};
+use forebay_gateway::{Door, Gateway, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_telemetry::logs;
@@ -200,13 +200,7 @@ impl Doors {
             leaving: ground.leaving.clone(),
             metrics,
         });
-        let inside = ground.keys.as_ref().map(|keys| {
-            let (clock, leaving) = (ground.clock.clone(), ground.leaving.clone());
-            let inside = Inside::new(keys.clone(), clock, leaving);
-            let inside = match &wired.quotas {
-                Some(quotas) => inside.asking(quotas.clone()),
-                None => inside,
-            };
+        let inside = wired.entrance(ground).map(|inside| {
             Gateway::inside(config.clone(), wired.inside.clone(), inside, status.clone())
         });
         let open = match wired.asking(ground) {

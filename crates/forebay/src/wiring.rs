@@ -12,7 +12,7 @@ use forebay_contract::{Identity, Quotas};
 use forebay_db::Db;
 use forebay_gateway::config::GatewayConfig;
 use forebay_gateway::service::{Deps as ServiceDeps, Patience, Service};
-use forebay_gateway::{Asking, served_by};
+use forebay_gateway::{Asking, Inside, served_by};
 use forebay_http::cursor::Sealer;
 use forebay_http::internal::Keys;
 use forebay_model::time::SharedClock;
@@ -153,6 +153,16 @@ impl Wired {
         let (identity, quotas) = (self.identity.clone()?, self.quotas.clone()?);
         let (clock, reads) = (ground.clock.clone(), ground.parts.has(Part::Process));
         here.then_some(Asking { identity, quotas, clock, reads })
+    }
+
+    /// The way in of other processes.
+    pub(crate) fn entrance(&self, ground: &Ground) -> Option<Inside> {
+        let (clock, leaving) = (ground.clock.clone(), ground.leaving.clone());
+        let inside = Inside::new(ground.keys.clone()?, clock, leaving);
+        Some(match &self.quotas {
+            Some(quotas) => inside.asking(quotas.clone()),
+            None => inside,
+        })
     }
 
     async fn open_store(

@@ -3,6 +3,7 @@
 mod answer;
 pub mod api;
 mod arrival;
+mod asking;
 mod authenticate;
 pub mod client;
 pub mod config;
@@ -31,11 +32,9 @@ pub mod upstream;
 
 use std::sync::Arc;
 
+pub use asking::Asking;
 use async_trait::async_trait;
 use axum::Router;
-use forebay_contract::{Identity, Quotas};
-use forebay_model::time::SharedClock;
-
 use inside::Entrance;
 pub use inside::Inside;
 pub use listen::{Door, Listening};
@@ -58,18 +57,6 @@ pub trait Status: Send + Sync {
 #[derive(Clone)]
 pub struct Gateway {
     inner: Arc<Inner>,
-}
-
-/// The doors of other services that it asks at, and what time it is.
-pub struct Asking {
-    /// Who asks.
-    pub identity: Arc<dyn Identity>,
-    /// What is left of quotas.
-    pub quotas: Arc<dyn Quotas>,
-    /// The time, by which quotas have their periods.
-    pub clock: SharedClock,
-    /// Whether records are read in this process: elsewhere whoever reads them counts them.
-    pub reads: bool,
 }
 
 struct Inner {

@@ -148,9 +148,17 @@ impl Tally {
         Tally { left, by_stream, told: Mutex::default() }
     }
 
-    /// Tells what was drawn of a quota.
+    /// Tells what was drawn of a quota; of several counts of one the least that is left.
     pub fn note(&self, drawn: Drawn) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).drawn.push(drawn);
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &&mut Drawn| {
+            other.policy == drawn.policy && other.left.is_some() == drawn.left.is_some()
+        };
+        match told.drawn.iter_mut().find(same) {
+            Some(before) if drawn.left <= before.left => *before = drawn,
+            Some(_) => {}
+            None => told.drawn.push(drawn),
+        }
     }
 
     /// Tells that the request was refused, for this quota if for one: it brings nothing.
@@ -234,6 +242,15 @@ mod tests {
         let sum = Tally::new(Vec::new(), false);
         sum.count(&[("a", 1), ("b", 1)]).unwrap();
         assert_eq!(sum.take().records, [(String::new(), 2)]);
+        let drawn = |left| Drawn { policy: "q".into(), left };
+        for left in [Some((5, 1, 1)), None, Some((3, 1, 1)), Some((4, 1, 1)), None] {
+            sum.note(drawn(left));
+        }
+        assert_eq!(sum.take().drawn, [drawn(Some((3, 1, 1))), drawn(None)]);
+        let refused = Tally::new(Vec::new(), false);
+        refused.count(&[("a", 1)]).unwrap();
+        refused.forget(Some("q"));
+        assert_eq!(refused.take(), Told { refused: Some("q".into()), ..Told::default() });
         let full = Tally::new(vec![limit(10)], true);
         let error = full.count(&[("a", 5)]).unwrap_err();
         assert_eq!((error.code, error.retry_after), (Code::RateLimited, Some(1)));

@@ -134,17 +134,22 @@ mod scenario {
     pub(super) async fn leases_are_given_back_when_a_process_stops(engine: Engine) {
         // Large enough that units are taken ahead.
         let policy = json!([{"name": "plan", "key": "principal", "quota": "20000/month",
-            "routes": ["GET /v1/me"]}])
+            "routes": ["GET /v1/me"]},
+            {"name": "records", "key": "principal", "quota": "20000/month", "cost": "records"}])
         .to_string();
         let environment = [(LIMITS, policy.as_str())];
         let mut s = Server::start_with(engine, &environment).await;
+        s.put("/v1/streams/orders", orders()).await.expect(201);
         for _ in 0..3 {
             s.get("/v1/me").await.expect(200);
+            lines(&s, RECORDS, 1).await.expect(200);
         }
         assert_eq!(s.stop(), Some(0));
         s.restart_with(&environment);
         let told = s.get("/v1/me").await;
         assert!(said(&told, "ratelimit").starts_with("\"plan\";r=19996;"), "{told:?}");
+        let told = lines(&s, RECORDS, 5).await;
+        assert!(said(&told, "ratelimit").starts_with("\"records\";r=19992;"), "{told:?}");
         // After a power cut what was held is lost, and no more than one in a hundred.
         s.kill();
         s.restart_with(&environment);

@@ -83,7 +83,8 @@ impl Ground<'_> {
         let Running { child, address, admin } = gateway;
         let mut admins = vec![admin];
         admins.extend([&auth, &process, &store].map(|one| one.admin.clone()));
-        let services = [auth, process, store].map(|one| one.child).into();
+        // What they hold of quotas goes back to `auth` when they stop: it stops last.
+        let services = [process, store, auth].map(|one| one.child).into();
         Started { child, services, address, admins }
     }
 

@@ -98,3 +98,7 @@ impl Meter for Counting {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "inside_tests.rs"]
+mod tests;
