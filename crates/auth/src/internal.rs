@@ -1,5 +1,5 @@
-//! The remote face of `contract::Identity`: other processes of the deployment ask here who somebody
-//! is. The paths are behind `/internal/`, which no gateway hands on.
+//! The remote face of `contract::Identity` and `contract::Quotas`: other processes of the deployment
+//! ask here who somebody is, and how much is left. The paths are behind `/internal/`, which no gateway hands on.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -9,9 +9,10 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use forebay_contract::{Identity, Seen, Shown};
+use forebay_contract::{Ask, Count, Granted, Identity, Quotas, Seen, Shown};
 use forebay_http::internal::{Told, read_principal, write_principal};
 use forebay_http::{Answer, body, reply};
+use forebay_model::period::Span;
 use forebay_model::principal::Principal;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error};
@@ -32,6 +33,8 @@ pub(crate) fn router(auth: &Auth, service: Router) -> Router {
         .route("/internal/v1/changes", get(changes))
         .route("/internal/v1/current", post(current))
         .route("/internal/v1/identify", post(identify))
+        .route("/internal/v1/quotas/give-back", post(give_back))
+        .route("/internal/v1/quotas/take", post(take))
         .route("/internal/v1/view-as", post(view_as))
         .with_state(auth.clone());
     service.layer(from_fn_with_state(auth.clone(), tell)).merge(doors)
@@ -87,6 +90,37 @@ async fn view_as(State(auth): State<Auth>, request: Request) -> Answer {
     };
     let seen = auth.inner.directory.view_as(&who, seen).await?;
     answer(&auth, json!({"who": write_principal(&seen)}))
+}
+
+/// `POST {key, from, until, quota, need, want}`: `{granted, left}` of a quota.
+async fn take(State(auth): State<Auth>, request: Request) -> Answer {
+    let asked = body::document(request.into_body(), MAX_BYTES).await?;
+    let units = |name| units(&asked, name);
+    let ask = Ask { quota: units("quota")?, need: units("need")?, want: units("want")? };
+    let Granted { granted, left } = auth.inner.counts.take(&count(&asked)?, ask).await?;
+    answer(&auth, json!({"granted": granted, "left": left}))
+}
+
+/// `POST {unused: [{key, from, until, units}]}`: units of quotas that are not used.
+async fn give_back(State(auth): State<Auth>, request: Request) -> Answer {
+    let asked = body::document(request.into_body(), MAX_BYTES).await?;
+    let wrong = || Error::new(Code::BadRequest, "`unused` is a list");
+    let unused = asked["unused"].as_array().ok_or_else(wrong)?.iter();
+    let unused = unused.map(|one| Ok((count(one)?, units(one, "units")?)));
+    auth.inner.counts.give_back(unused.collect::<Result<_, Error>>()?).await?;
+    answer(&auth, json!({}))
+}
+
+fn count(asked: &Value) -> Result<Count, Error> {
+    let wrong = |name| Error::new(Code::BadRequest, format!("`{name}` is a time"));
+    let time = |name| asked[name].as_i64().map(Timestamp::from_micros).ok_or_else(|| wrong(name));
+    let period = Span { from: time("from")?, until: time("until")? };
+    Ok(Count { key: text(asked, "key")?.to_owned(), period })
+}
+
+fn units(asked: &Value, name: &str) -> Result<u64, Error> {
+    let wrong = || Error::new(Code::BadRequest, format!("`{name}` is a number of units"));
+    asked[name].as_u64().ok_or_else(wrong)
 }
 
 fn write(known: &Known, now: Timestamp) -> Value {

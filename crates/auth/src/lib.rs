@@ -16,6 +16,7 @@ mod key;
 pub mod offline;
 mod open;
 mod password;
+mod quota;
 mod rights;
 mod seal;
 mod session;
@@ -30,7 +31,7 @@ mod view_as;
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use forebay_contract::Identity;
+use forebay_contract::{Identity, Quotas};
 use forebay_db::Db;
 use forebay_http::cursor::Sealer;
 use forebay_model::Result;
@@ -44,6 +45,7 @@ use identity::Directory;
 use issuer::Issuers;
 use password::Hasher;
 use password::pool::Pool;
+use quota::Counts;
 use seal::Master;
 use session::Secrets;
 use throttle::Throttle;
@@ -64,6 +66,7 @@ struct Inner {
     clock: SharedClock,
     sealer: Sealer,
     directory: Arc<Directory>,
+    counts: Arc<Counts>,
     master: Master,
     hasher: Arc<Hasher>,
     pool: Pool,
@@ -86,6 +89,11 @@ impl Auth {
         self.inner.directory.clone()
     }
 
+    /// How much is left of a quota?
+    pub fn quotas(&self) -> Arc<dyn Quotas> {
+        self.inner.counts.clone()
+    }
+
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router(self).with_state(self.clone())
@@ -95,18 +103,6 @@ impl Auth {
     /// to the word of this deployment's processes alone (`forebay_http::internal`).
     pub fn router_for_processes(&self) -> Router {
         internal::router(self, self.router())
-    }
-
-    /// Its background loops; they run until they are dropped.
-    pub async fn tasks(self) {
-        let Inner { db, directory, .. } = self.inner.as_ref();
-        tokio::join!(
-            tasks::listen(directory),
-            tasks::note_used(directory, db),
-            tasks::turn_keys(&self),
-            tasks::unlock(&self),
-            self.inner.issuers.keep()
-        );
     }
 }
 

@@ -13,6 +13,7 @@ use crate::identity::{Directory, Means};
 use crate::issuer::Issuers;
 use crate::password::pool::Pool;
 use crate::password::{Hasher, Scheme};
+use crate::quota::Counts;
 use crate::seal::Master;
 use crate::session::Secrets;
 use crate::sql::setting::{self, ADMIN_KEY, CURSOR_SECRET, FINGERPRINT, SETUP};
@@ -116,6 +117,7 @@ impl Auth {
         };
         let inner = Inner {
             directory: Arc::new(Directory::new(db.clone(), clock.clone(), means)),
+            counts: Arc::new(Counts::new(db.clone(), clock.clone(), &master)),
             db: db.clone(),
             clock,
             sealer: sealer.clone(),

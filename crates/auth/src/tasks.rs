@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use forebay_db::{Db, Lane};
 
-use crate::Auth;
 use crate::identity::{Directory, Used};
+use crate::quota::Counts;
 use crate::sql::{api_key, session};
+use crate::{Auth, Inner};
 
 /// How often the database is asked whether anybody's rights have changed.
 const LISTEN: Duration = Duration::from_millis(250);
@@ -14,9 +15,26 @@ const LISTEN: Duration = Duration::from_millis(250);
 const TURN: Duration = Duration::from_secs(60);
 /// How often it is written down which keys and sessions were used.
 const NOTE: Duration = Duration::from_secs(60);
+/// How often the counts of periods that are over are deleted.
+const SWEEP: Duration = Duration::from_secs(3600);
+
+impl Auth {
+    /// Its background loops; they run until they are dropped.
+    pub async fn tasks(self) {
+        let Inner { db, directory, counts, issuers, .. } = self.inner.as_ref();
+        tokio::join!(
+            listen(directory),
+            note_used(directory, db),
+            turn_keys(&self),
+            unlock(&self),
+            sweep_quotas(counts),
+            issuers.keep()
+        );
+    }
+}
 
 /// Hears of changes that other processes made, until it is dropped.
-pub(crate) async fn listen(directory: &Directory) {
+async fn listen(directory: &Directory) {
     let mut every = tokio::time::interval(LISTEN);
     every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -29,7 +47,7 @@ pub(crate) async fn listen(directory: &Directory) {
 }
 
 /// Writes down which keys and sessions were used, until it is dropped.
-pub(crate) async fn note_used(directory: &Directory, db: &Db) {
+async fn note_used(directory: &Directory, db: &Db) {
     let mut every = tokio::time::interval(NOTE);
     loop {
         every.tick().await;
@@ -49,8 +67,19 @@ pub(crate) async fn note_used(directory: &Directory, db: &Db) {
     }
 }
 
+/// Deletes the counts of periods that are over, until it is dropped.
+async fn sweep_quotas(counts: &Counts) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        if let Err(error) = counts.sweep().await {
+            tracing::warn!(%error, "old counts of quotas are not deleted");
+        }
+    }
+}
+
 /// Hears whose counts of tries were set back, until it is dropped.
-pub(crate) async fn unlock(auth: &Auth) {
+async fn unlock(auth: &Auth) {
     let mut changes = auth.inner.directory.subscribe();
     loop {
         if let Err(error) = auth.hear_unlocked().await {
@@ -62,7 +91,7 @@ pub(crate) async fn unlock(auth: &Auth) {
 }
 
 /// Sees to it that there is a key that signs, until it is dropped.
-pub(crate) async fn turn_keys(auth: &Auth) {
+async fn turn_keys(auth: &Auth) {
     let mut every = tokio::time::interval(TURN);
     // The first turn was a start's.
     every.tick().await;

@@ -1,6 +1,9 @@
-//! The two synchronous doors between services: who is this, and what is this stream.
+//! The synchronous doors between services: who is this, what is this stream, and how much of a quota
+//! is left.
 //!
 //! Everything else that services tell each other goes through the log.
+
+mod quota;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +13,8 @@ use forebay_model::Result;
 use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
 use tokio::sync::watch;
+
+pub use quota::{Ask, Count, Granted, Quotas};
 
 /// Doors that open without a credential: behind them one is made or checked.
 pub const OPEN_DOORS: &[(&str, &str)] = &[

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0004_idempotency.sql"),
     include_str!("migrations/0005_people.sql"),
     include_str!("migrations/0006_outbox.sql"),
+    include_str!("migrations/0007_quota.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

@@ -2,6 +2,7 @@
 
 use forebay_config::{Config, Secret};
 use forebay_db::Settings as DbSettings;
+use forebay_gateway::limit::Policy;
 use forebay_http::internal::Keys;
 
 use crate::Failure;
@@ -120,9 +121,17 @@ impl Parts {
                 return Err(wrong(&format!("services.{}", part.name()), &what));
             }
         }
-        let asked = self.has(Part::Gateway) && self.has(Part::Auth) && !self.has(Part::Store);
+        let reads = self.has(Part::Process) && !self.has(Part::Auth);
+        let counted = settings.gateway.limits.iter().any(Policy::is_quota_of_records);
+        if reads && counted && settings.services.auth.is_empty() {
+            let what = "`process` asks `auth` what is left of quotas of records, and has to know \
+                        where it is, e.g. [http://10.0.0.5:8101]";
+            return Err(wrong("services.auth", what));
+        }
+        let asking = !self.has(Part::Store) || counted && !self.has(Part::Process);
+        let asked = self.has(Part::Gateway) && self.has(Part::Auth) && asking;
         if asked && settings.services.listen.is_none() {
-            let what = "`store` is elsewhere and asks `auth`, which is here: this is where";
+            let what = "a service elsewhere asks `auth`, which is here: this is where";
             return Err(wrong("services.listen", what));
         }
         Ok(Some(keys))

@@ -18,7 +18,7 @@ use forebay_db::{Db, DbError, Look, Settings as DbSettings};
 use forebay_gateway::config::GatewayConfig;
 use forebay_gateway::routes::Routing;
 use forebay_gateway::service::Service;
-use forebay_gateway::{Door, Gateway, Inside, Listening, Status, served_by};
+use forebay_gateway::{Door, Gateway, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
 use forebay_telemetry::logs;
@@ -207,18 +207,15 @@ impl Doors {
             leaving: ground.leaving.clone(),
             metrics,
         });
-        let inside = ground.keys.as_ref().map(|keys| {
-            let (clock, leaving) = (ground.clock.clone(), ground.leaving.clone());
-            let inside = Inside::new(keys.clone(), clock, leaving);
+        let inside = wired.entrance(ground).map(|inside| {
             Gateway::inside(config.clone(), wired.inside.clone(), inside, status.clone())
         });
-        let open = wired.identity.clone().filter(|_| ground.parts.has(Part::Gateway));
-        let open = match open {
-            Some(identity) => {
+        let open = match wired.asking(ground) {
+            Some(asking) => {
                 let description = openapi::document().map_err(|e| other(&e))?;
                 let routes = served_by("gateway", described(description));
                 let routes = wired.routes.clone().merge(routes);
-                Some(Gateway::new(config, routes, identity, status))
+                Some(Gateway::new(config, routes, asking, status))
             }
             None => None,
         };

@@ -8,16 +8,16 @@ use std::time::Duration;
 use axum::Router;
 use forebay_auth::{Auth, First, Opened};
 use forebay_config::Config;
-use forebay_contract::Identity;
+use forebay_contract::{Identity, Quotas};
 use forebay_db::Db;
 use forebay_gateway::config::GatewayConfig;
-use forebay_gateway::served_by;
 use forebay_gateway::service::{Deps as ServiceDeps, Patience, Service};
+use forebay_gateway::{Asking, Inside, served_by};
 use forebay_http::cursor::Sealer;
 use forebay_http::internal::Keys;
 use forebay_model::time::SharedClock;
 use forebay_process::Process;
-use forebay_remote::{Place, RemoteIdentity};
+use forebay_remote::{Place, RemoteIdentity, RemoteQuotas};
 use forebay_store::Store;
 use forebay_store::catalog::StoredCatalog;
 use tokio::task::JoinHandle;
@@ -50,6 +50,8 @@ pub(crate) struct Wired {
     pub(crate) inside: Router,
     /// Who asks; a process that only writes does not ask.
     pub(crate) identity: Option<Arc<dyn Identity>>,
+    /// How much is left of quotas; a process that is not told where they are counted does not ask.
+    pub(crate) quotas: Option<Arc<dyn Quotas>>,
     pub(crate) auth: Option<Opened>,
     pub(crate) store: Option<Store>,
     /// Those of other processes.
@@ -81,12 +83,14 @@ pub(crate) async fn open(
         routes: Router::new(),
         inside: Router::new(),
         identity: opened.as_ref().map(|opened| opened.auth.identity()),
+        quotas: opened.as_ref().map(|opened| opened.auth.quotas()),
         auth: opened,
         store: None,
         elsewhere: Vec::new(),
         remote: None,
     };
     wired.find_identity(ground, &places)?;
+    wired.find_quotas(ground, Part::Auth.addresses(&services))?;
     if let Some(db) = &ground.db {
         let catalog = StoredCatalog::new(db.clone());
         wired.open_store(ground, (db, catalog.clone()), store).await?;
@@ -128,6 +132,37 @@ impl Wired {
         self.identity = Some(remote.clone());
         self.remote = Some(remote);
         Ok(())
+    }
+
+    /// Finds out where quotas are counted. Whoever reads records asks there too.
+    fn find_quotas(&mut self, ground: &Ground, addresses: &[String]) -> Result<(), Failure> {
+        let Some(keys) = ground.keys.as_ref().filter(|_| !addresses.is_empty()) else {
+            return Ok(());
+        };
+        if self.quotas.is_none() {
+            let (addresses, clock) = (addresses.to_vec(), ground.clock.clone());
+            let place = Place { addresses, keys: keys.clone(), clock };
+            self.quotas = Some(RemoteQuotas::new(place).map_err(|e| other(&e))?);
+        }
+        Ok(())
+    }
+
+    /// What the gateway of this process asks, where it has one.
+    pub(crate) fn asking(&self, ground: &Ground) -> Option<Asking> {
+        let here = ground.parts.has(Part::Gateway);
+        let (identity, quotas) = (self.identity.clone()?, self.quotas.clone()?);
+        let (clock, reads) = (ground.clock.clone(), ground.parts.has(Part::Process));
+        here.then_some(Asking { identity, quotas, clock, reads })
+    }
+
+    /// The way in of other processes.
+    pub(crate) fn entrance(&self, ground: &Ground) -> Option<Inside> {
+        let (clock, leaving) = (ground.clock.clone(), ground.leaving.clone());
+        let inside = Inside::new(ground.keys.clone()?, clock, leaving);
+        Some(match &self.quotas {
+            Some(quotas) => inside.asking(quotas.clone()),
+            None => inside,
+        })
     }
 
     async fn open_store(

@@ -4,11 +4,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::response::Response;
-use forebay_contract::Identity;
+use forebay_contract::{Ask, Count, Granted, Identity, Quotas};
 use forebay_http::Who;
 use forebay_http::internal::{Asked, INTERNAL, Keys, MAX_BYTES, Said, Told};
 use forebay_http::meter::{Metered, Tally};
@@ -22,6 +23,7 @@ use tower::ServiceExt as _;
 use crate::client::Proxies;
 use crate::config::GatewayConfig;
 use crate::health::reads;
+use crate::limit::{Counting, Limits};
 use crate::passage::Passage;
 use crate::{Gateway, Status};
 
@@ -44,13 +46,19 @@ pub struct Inside {
     keys: Keys,
     clock: SharedClock,
     leaving: Arc<AtomicBool>,
+    quotas: Arc<dyn Quotas>,
 }
 
 impl Inside {
     /// Takes words that are signed with these keys. While it is `leaving`, gateways are told to ask
     /// another process.
     pub fn new(keys: Keys, clock: SharedClock, leaving: Arc<AtomicBool>) -> Inside {
-        Inside { keys, clock, leaving }
+        Inside { keys, clock, leaving, quotas: Arc::new(Nowhere) }
+    }
+
+    /// Asks here what is left of quotas of records; without that nobody can say.
+    pub fn asking(self, quotas: Arc<dyn Quotas>) -> Inside {
+        Inside { quotas, ..self }
     }
 
     fn is_leaving(&self) -> bool {
@@ -82,7 +90,9 @@ impl Gateway {
             max_headers,
             ..config
         };
-        Gateway::with(config, routes, Entrance::Inside(inside), status)
+        let (quotas, clock) = (inside.quotas.clone(), inside.clock.clone());
+        let limits = Limits::new((&config.limits, config.limit_keys), quotas, clock, true);
+        Gateway::with(config, routes, Entrance::Inside(inside), (status, limits))
     }
 
     /// The way in from another process.
@@ -104,7 +114,7 @@ impl Gateway {
         let asked = Asked::of(method, &passage.uri);
         let said = inside.keys.verify(asked, request.headers(), inside.clock.now())?;
         request.headers_mut().remove(&INTERNAL);
-        let Said { who, peer, request_id, left, by_stream } = said;
+        let Said { who, peer, request_id, left, by_stream, plans } = said;
         let _ = passage.told.set(peer);
         let extensions = request.extensions_mut();
         if let Some(who) = who {
@@ -112,10 +122,11 @@ impl Gateway {
             let _ = passage.who.set(who.viewer.clone().unwrap_or_else(|| who.clone()));
             extensions.insert(Who(who));
         }
-        let tally = Arc::new(Tally::new(left, by_stream));
+        let (limits, tally) = (self.inner.limits.clone(), Tally::new(left, by_stream));
+        let counting = Arc::new(Counting::new(limits, tally, plans));
         extensions.insert(peer);
         extensions.insert(RequestId(request_id));
-        extensions.insert(Metered(tally.clone()));
+        extensions.insert(Metered(counting.clone()));
         // The service.
         let mut response = match self.inner.router.clone().oneshot(request).await {
             Ok(response) => response,
@@ -124,11 +135,26 @@ impl Gateway {
         let headers = response.headers_mut();
         let Told { identity, .. } = Told::take(headers);
         let leaving = inside.is_leaving();
-        Told { identity, leaving, ..tally.take() }.write(headers);
+        Told { identity, leaving, ..counting.take() }.write(headers);
         if leaving && response.status() != StatusCode::SWITCHING_PROTOCOLS {
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }
         Ok(response)
+    }
+}
+
+/// Who counts quotas is not known here.
+struct Nowhere;
+
+#[async_trait]
+impl Quotas for Nowhere {
+    async fn take(&self, _: &Count, _: Ask) -> Result<Granted, Error> {
+        let detail = "this process is not told where `auth` is, which counts: set services.auth";
+        Err(Error::new(Code::EngineUnavailable, detail))
+    }
+
+    async fn give_back(&self, _: Vec<(Count, u64)>) -> Result<(), Error> {
+        Ok(())
     }
 }
 

@@ -3,6 +3,7 @@
 mod answer;
 pub mod api;
 mod arrival;
+mod asking;
 mod authenticate;
 pub mod client;
 pub mod config;
@@ -31,10 +32,9 @@ pub mod upstream;
 
 use std::sync::Arc;
 
+pub use asking::Asking;
 use async_trait::async_trait;
 use axum::Router;
-use forebay_contract::Identity;
-
 use inside::Entrance;
 pub use inside::Inside;
 pub use listen::{Door, Listening};
@@ -75,19 +75,21 @@ impl Gateway {
     pub fn new(
         config: GatewayConfig,
         routes: Router,
-        identity: Arc<dyn Identity>,
+        asking: Asking,
         status: Arc<dyn Status>,
     ) -> Gateway {
-        Gateway::with(config, routes, Entrance::Open(identity), status)
+        let Asking { identity, quotas, clock, reads } = asking;
+        let limits = Limits::new((&config.limits, config.limit_keys), quotas, clock, reads);
+        Gateway::with(config, routes, Entrance::Open(identity), (status, limits))
     }
 
     fn with(
         config: GatewayConfig,
         routes: Router,
         entrance: Entrance,
-        status: Arc<dyn Status>,
+        (status, limits): (Arc<dyn Status>, Limits),
     ) -> Gateway {
-        let limits = Arc::new(Limits::new(&config.limits, config.limit_keys));
+        let limits = Arc::new(limits);
         let in_flight = metrics::gauge!("forebay_http_in_flight");
         let routing = Routing::new(&config.routes);
         let router = match entrance {

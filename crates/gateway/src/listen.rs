@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::arrival::Arrival;
 use crate::io::{Filled, State};
+use crate::limit::Limits;
 use crate::passage::Passage;
 use crate::routes::normal;
 use crate::{Gateway, head};
@@ -52,9 +53,10 @@ impl Listening {
 
     /// Serves until `stopping`, then answers what is in flight.
     pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
+        let limits = gateway.inner.limits.clone();
         let public = accept(self.public, gateway.clone(), Side::Public, stopping.clone());
         let admin = accept(self.admin, gateway, Side::Admin, stopping);
-        tokio::join!(public, admin);
+        counting(&limits, async { tokio::join!(public, admin) }).await;
     }
 }
 
@@ -75,8 +77,19 @@ impl Door {
 
     /// Serves until `stopping`, then answers what is in flight.
     pub async fn serve(self, gateway: Gateway, stopping: CancellationToken) {
-        accept(self.0, gateway, Side::Public, stopping).await;
+        let limits = gateway.inner.limits.clone();
+        counting(&limits, accept(self.0, gateway, Side::Public, stopping)).await;
     }
+}
+
+/// Serves, and looks after what is held of quotas meanwhile.
+async fn counting<T>(limits: &Limits, serving: impl Future<Output = T>) {
+    tokio::select! {
+        _ = serving => {}
+        () = limits.tend() => {}
+    }
+    // When nothing is in flight any more, and while it can still be given back.
+    limits.close().await;
 }
 
 /// For whom a door is.

@@ -82,7 +82,7 @@ impl Gateway {
             return Ok(well);
         }
         // Limits by address before anything is looked up: floods of wrong keys stay cheap.
-        limit(passage, Stage::Address, None)?;
+        limit(passage, Stage::Address, None).await?;
         // Where to: a user's service, or ours. That says whether it matters who asks.
         let route = self.take(passage, request.headers()).await?;
         // A browser asks whether it may ask, and has no key to show for that. What no rule allows, a
@@ -105,7 +105,7 @@ impl Gateway {
             let _ = passage.who.set(who);
         }
         // All other limits, by whoever really asks: to see as somebody else is not to ask as them.
-        limit(passage, Stage::Caller, passage.who.get())?;
+        limit(passage, Stage::Caller, passage.who.get()).await?;
         // A user's service.
         if let Some(route) = route {
             return self.go(passage, &route, request).await;
@@ -181,11 +181,11 @@ impl Gateway {
 }
 
 /// Takes this request of the limits of a stage.
-fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
+async fn limit(passage: &Passage, stage: Stage, who: Option<&Arc<Principal>>) -> Result<(), Error> {
     let Some(ticket) = &passage.ticket else { return Ok(()) };
     let Place { method, path, route } = passage.place();
     let Peer(client, _) = passage.client;
-    ticket.enter(stage, Asked { method, path, route, client, who: who.map(Arc::as_ref) })
+    ticket.enter(stage, Asked { method, path, route, client, who: who.map(Arc::as_ref) }).await
 }
 
 fn said(panic: &(dyn Any + Send)) -> String {

@@ -133,9 +133,9 @@ impl Service {
         let past = || Error::internal("the request came past the gateway");
         let passage = request.extensions().get::<Arc<Passage>>().cloned().ok_or_else(past)?;
         let who = request.extensions().get::<Who>().map(|Who(who)| who.clone());
-        let (left, by_stream) = limit::counts(passage.ticket.as_ref());
+        let (left, by_stream, plans) = limit::counts(passage.ticket.as_ref());
         let request_id = passage.id.clone();
-        let said = Said { who, peer: passage.client, request_id, left, by_stream };
+        let said = Said { who, peer: passage.client, request_id, left, by_stream, plans };
         let asked = Asked::of(request.method(), request.uri());
         let word = self.keys.sign(asked, &said, self.clock.now())?;
         let trace = passage.trace.to_string();

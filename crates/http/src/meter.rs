@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use async_trait::async_trait;
+use forebay_model::period::Period;
 use forebay_model::{Code, Error};
 use serde_json::{Value, json};
 
-use crate::internal::Told;
+use crate::internal::{Drawn, Told};
 
 /// Counts against the caller's limits.
+#[async_trait]
 pub trait Meter: Send + Sync {
     /// Takes the records that a request brings, by stream: all or none. Beyond a limit it is
     /// `rate_limited`, with the time after which it would not be.
-    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error>;
+    async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error>;
 }
 
 /// The meter of a request; one that has come past the gateway, or that nothing limits, has none.
@@ -88,6 +91,48 @@ impl Allowance {
     }
 }
 
+/// A quota of records, as the gateway knows it, for whoever reads what a request brings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The limit's name.
+    pub policy: String,
+    /// How much may be used in a period.
+    pub quota: u64,
+    /// The period.
+    pub period: Period,
+    /// Whether requests pass while nobody can count them.
+    pub open: bool,
+    /// What the count is known by; where streams count apart, without the stream.
+    pub count: String,
+    /// Whether streams count apart.
+    pub by_stream: bool,
+}
+
+impl Plan {
+    /// What a stream's count is known by, where streams count apart.
+    pub fn of_stream(count: &str, stream: &str) -> String {
+        // The length says where it ends, whatever stands in it.
+        format!("{count} stream {} {stream}", stream.len())
+    }
+
+    pub(crate) fn write(&self) -> Value {
+        let period = self.period.as_str();
+        json!([self.policy, self.quota, period, self.open, self.count, self.by_stream])
+    }
+
+    pub(crate) fn read(written: &Value) -> Option<Plan> {
+        let text = |at: usize| written.get(at)?.as_str();
+        Some(Plan {
+            policy: text(0)?.to_owned(),
+            quota: written.get(1)?.as_u64()?,
+            period: Period::parse(text(2)?)?,
+            open: written.get(3)?.as_bool()?,
+            count: text(4)?.to_owned(),
+            by_stream: written.get(5)?.as_bool()?,
+        })
+    }
+}
+
 /// The meter in a process behind the gateway: it refuses by what was left when the request was
 /// handed on, and keeps what to tell the gateway. What passes here at the same time elsewhere is
 /// paid off afterwards.
@@ -103,14 +148,41 @@ impl Tally {
         Tally { left, by_stream, told: Mutex::default() }
     }
 
+    /// Tells what was drawn of a quota; of several counts of one the least that is left.
+    pub fn note(&self, drawn: Drawn) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = |other: &&mut Drawn| {
+            other.policy == drawn.policy && other.left.is_some() == drawn.left.is_some()
+        };
+        match told.drawn.iter_mut().find(same) {
+            Some(before) if drawn.left <= before.left => *before = drawn,
+            Some(_) => {}
+            None => told.drawn.push(drawn),
+        }
+    }
+
+    /// Tells that the request was refused, for this quota if for one: it brings nothing.
+    pub fn forget(&self, refused: Option<&str>) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        told.records.clear();
+        told.refused = refused.map(str::to_owned);
+    }
+
     /// What to tell the gateway, once.
     pub fn take(&self) -> Told {
         std::mem::take(&mut *self.told.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
+#[async_trait]
 impl Meter for Tally {
-    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+    async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+        self.count(streams)
+    }
+}
+
+impl Tally {
+    fn count(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if !told.records.is_empty() {
             return Ok(());
@@ -156,22 +228,31 @@ mod tests {
     #[test]
     fn a_tally_counts_once_and_tells_once() {
         let tally = Tally::new(vec![limit(10)], true);
-        tally.records(&[("a", 1), ("b", 1), ("a", 2)]).unwrap();
-        tally.records(&[("a", 1)]).unwrap();
+        tally.count(&[("a", 1), ("b", 1), ("a", 2)]).unwrap();
+        tally.count(&[("a", 1)]).unwrap();
         let told = tally.take();
         assert_eq!(told.records, [("a".to_owned(), 3), ("b".to_owned(), 1)]);
         assert_eq!(tally.take(), Told::default());
         let of = |each| Allowance { stream: Some("b".into()), each, ..limit(40) };
         for (limit, good) in [(of(false), false), (of(true), true)] {
-            assert!(Tally::new(vec![limit.clone()], true).records(&[("a", 9)]).is_ok());
-            let told = Tally::new(vec![limit], true).records(&[("a", 9), ("b", 2)]);
+            assert!(Tally::new(vec![limit.clone()], true).count(&[("a", 9)]).is_ok());
+            let told = Tally::new(vec![limit], true).count(&[("a", 9), ("b", 2)]);
             assert_eq!(told.is_ok(), good);
         }
         let sum = Tally::new(Vec::new(), false);
-        sum.records(&[("a", 1), ("b", 1)]).unwrap();
+        sum.count(&[("a", 1), ("b", 1)]).unwrap();
         assert_eq!(sum.take().records, [(String::new(), 2)]);
+        let drawn = |left| Drawn { policy: "q".into(), left };
+        for left in [Some((5, 1, 1)), None, Some((3, 1, 1)), Some((4, 1, 1)), None] {
+            sum.note(drawn(left));
+        }
+        assert_eq!(sum.take().drawn, [drawn(Some((3, 1, 1))), drawn(None)]);
+        let refused = Tally::new(Vec::new(), false);
+        refused.count(&[("a", 1)]).unwrap();
+        refused.forget(Some("q"));
+        assert_eq!(refused.take(), Told { refused: Some("q".into()), ..Told::default() });
         let full = Tally::new(vec![limit(10)], true);
-        let error = full.records(&[("a", 5)]).unwrap_err();
+        let error = full.count(&[("a", 5)]).unwrap_err();
         assert_eq!((error.code, error.retry_after), (Code::RateLimited, Some(1)));
         let told = full.take();
         assert_eq!((told.refused.as_deref(), told.records.len()), (Some("p"), 0));

@@ -9,6 +9,7 @@ pub mod error;
 pub mod field;
 pub mod id;
 pub mod json;
+pub mod period;
 pub mod principal;
 pub mod record;
 pub mod schema;

@@ -128,7 +128,7 @@ impl Process {
         let plan = Arc::new(plan);
         if let Some(Metered(meter)) = &job.meter {
             // All that were read, whatever becomes of them: reading is the work. Once.
-            meter.records(&plan.sent())?;
+            meter.records(&plan.sent()).await?;
         }
         if plan.has_rejections() && self.have_changed(&plan, &streams).await? {
             return Ok(None);

@@ -26,6 +26,34 @@ pub struct Place {
     pub clock: SharedClock,
 }
 
+/// How often something may be asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Times {
+    /// Until somebody answers.
+    Many,
+    /// Once.
+    Once,
+}
+
+/// Why there was no answer.
+struct Failed {
+    why: String,
+    /// Whether the question may have arrived.
+    sent: bool,
+}
+
+impl From<String> for Failed {
+    fn from(why: String) -> Failed {
+        Failed { why, sent: true }
+    }
+}
+
+impl From<&str> for Failed {
+    fn from(why: &str) -> Failed {
+        why.to_owned().into()
+    }
+}
+
 /// The door.
 pub(crate) struct Door {
     client: Client,
@@ -53,9 +81,30 @@ impl Door {
     /// does harm when it is asked twice.
     pub(crate) async fn ask(
         &self,
+        asked: (Method, &str),
+        body: Option<Value>,
+        patience: Duration,
+    ) -> Result<Value, Error> {
+        self.ask_so(asked, body, patience, Times::Many).await
+    }
+
+    /// Asks what does harm when it is asked twice: another process is asked only where nothing can
+    /// have reached the one before.
+    pub(crate) async fn ask_once(
+        &self,
+        asked: (Method, &str),
+        body: Value,
+        patience: Duration,
+    ) -> Result<Value, Error> {
+        self.ask_so(asked, Some(body), patience, Times::Once).await
+    }
+
+    async fn ask_so(
+        &self,
         (method, path): (Method, &str),
         body: Option<Value>,
         patience: Duration,
+        times: Times,
     ) -> Result<Value, Error> {
         let end = Instant::now() + patience;
         let count = self.place.addresses.len();
@@ -75,8 +124,18 @@ impl Door {
                     self.first.store(at, Ordering::Relaxed);
                     return answer;
                 }
-                Ok(Err(error)) => why = error,
-                Err(_) => "it does not answer".clone_into(&mut why),
+                Ok(Err(failed)) => {
+                    why = failed.why;
+                    if failed.sent && times == Times::Once {
+                        break;
+                    }
+                }
+                Err(_) => {
+                    "it does not answer".clone_into(&mut why);
+                    if times == Times::Once {
+                        break;
+                    }
+                }
             }
         }
         Err(away().cause(why))
@@ -88,7 +147,7 @@ impl Door {
         address: &str,
         (method, path): (&Method, &str),
         body: Option<&Value>,
-    ) -> Result<Result<Value, Error>, String> {
+    ) -> Result<Result<Value, Error>, Failed> {
         let Place { keys, clock, .. } = &self.place;
         let said = Said::by_itself(uuid::Uuid::now_v7().to_string());
         let asked = Asked { method, target: path };
@@ -98,13 +157,16 @@ impl Door {
         if let Some(body) = body {
             request = request.json(body);
         }
-        let mut response = request.send().await.map_err(|error| chain(&error))?;
+        let mut response = request
+            .send()
+            .await
+            .map_err(|error| Failed { sent: !error.is_connect(), why: chain(&error) })?;
         let status = response.status();
         let mut text = Vec::new();
         while let Some(piece) = response.chunk().await.map_err(|error| chain(&error))? {
             text.extend_from_slice(&piece);
             if text.len() > MAX_BYTES {
-                return Err("too long an answer".to_owned());
+                return Err("too long an answer".into());
             }
         }
         let answer: Value = serde_json::from_slice(&text).map_err(|error| error.to_string())?;
@@ -113,18 +175,18 @@ impl Door {
 }
 
 /// The error of a problem document. Whoever does not know our word is not who we look for.
-fn problem(document: &Value) -> Result<Result<Value, Error>, String> {
+fn problem(document: &Value) -> Result<Result<Value, Error>, Failed> {
     let code = document["code"].as_str().unwrap_or_default();
     let known = Code::ALL.iter().find(|known| known.as_str() == code);
     match known {
         Some(Code::Unauthenticated) => Err("it does not take our word: the secrets differ, or \
                                             the clocks do"
-            .to_owned()),
+            .into()),
         Some(code) => {
             let detail = document["detail"].as_str().unwrap_or_default().to_owned();
             Ok(Err(Error::new(*code, detail)))
         }
-        None => Err("what it says is no problem that is known here".to_owned()),
+        None => Err("what it says is no problem that is known here".into()),
     }
 }
 

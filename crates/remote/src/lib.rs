@@ -2,6 +2,8 @@
 
 mod door;
 mod identity;
+mod quotas;
 
 pub use door::Place;
 pub use identity::RemoteIdentity;
+pub use quotas::RemoteQuotas;

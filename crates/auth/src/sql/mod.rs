@@ -5,6 +5,7 @@ pub(crate) mod api_key;
 pub(crate) mod head;
 pub(crate) mod invitation;
 pub(crate) mod person;
+pub(crate) mod quota;
 pub(crate) mod recovery_code;
 pub(crate) mod role;
 pub(crate) mod session;

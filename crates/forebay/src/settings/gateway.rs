@@ -28,6 +28,8 @@ struct Limit {
     rate: Option<String>,
     burst: Option<u64>,
     concurrent: Option<u32>,
+    quota: Option<String>,
+    fail: Option<String>,
     cost: Option<String>,
     #[serde(default)]
     routes: Vec<String>,
@@ -146,6 +148,8 @@ impl Limit {
             rate: self.rate.clone(),
             burst: self.burst,
             concurrent: self.concurrent,
+            quota: self.quota.clone(),
+            fail: self.fail.clone(),
             cost: self.cost.clone(),
             routes: self.routes.clone(),
             roles: self.roles.clone(),

@@ -133,6 +133,54 @@ async fn a_gateway_may_have_services_too() {
     ask(Method::GET, &gateway, "/internal/v1/changes").await.problem(404, "not_found");
 }
 
+#[tokio::test]
+async fn processes_that_read_records_share_a_quota() {
+    let mut house = House::new().await;
+    let policies = json!([
+        {"name": "plan", "key": ["principal", "stream"], "quota": "150/month", "cost": "records"},
+    ]);
+    let policies = policies.to_string();
+    let limits = ("FOREBAY_GATEWAY__LIMITS", policies.as_str());
+    let auth = house.start("auth", "auth", &[limits]);
+    let at_auth = format!("http://{}", house.keep(auth));
+    let known = [limits, ("FOREBAY_SERVICES__AUTH", at_auth.as_str())];
+    let (one, other) =
+        (house.start("process,store", "one", &known), house.start("process", "other", &known));
+    let at_store = format!("http://{}", house.keep(one));
+    let both = format!("{at_store},http://{}", house.keep(other));
+    let at = [("FOREBAY_SERVICES__STORE", at_store.as_str()), ("FOREBAY_SERVICES__PROCESS", &both)];
+    let gateway = house.start("gateway", "gateway", &[&known[..], &at[..]].concat());
+    let gateway = house.keep(gateway);
+    for stream in ["orders", "others"] {
+        let put = client().put(format!("http://{gateway}/v1/streams/{stream}")).bearer_auth(KEY);
+        answer(put.json(&orders())).await.expect(201);
+    }
+    let send = async |body: Value| {
+        let post = client().post(format!("http://{gateway}/v1/batch")).bearer_auth(KEY);
+        answer(post.json(&body)).await
+    };
+    let some = |stream: &str, count: usize| json!([{"stream": stream, "records": vec![json!({"data": {"n": 1}}); count]}]);
+    let until_refused = async || {
+        let mut passed = 0;
+        loop {
+            let told = send(some("orders", 1)).await;
+            if told.status != 200 {
+                let problem = told.problem(429, "rate_limited");
+                assert!(problem["detail"].as_str().unwrap().contains("`plan`"), "{problem}");
+                return passed;
+            }
+            passed += 1;
+        }
+    };
+    let (a, b, c) = tokio::join!(until_refused(), until_refused(), until_refused());
+    assert_eq!(a + b + c, 150);
+    // Another stream's count is another one, and all of it may come at once.
+    send(some("others", 151)).await.problem(429, "rate_limited");
+    send(some("others", 150)).await.expect(200);
+    let stream = ask(Method::GET, &gateway, "/v1/streams/orders").await.expect(200);
+    assert_eq!(stream["last_seq"], 150);
+}
+
 fn refused(parts: &str, environment: &[(&str, &str)]) -> String {
     let data = tempfile::tempdir().unwrap();
     let mut command = forebay();
@@ -157,6 +205,9 @@ fn parts_that_cannot_work_do_not_start() {
     assert!(!said.contains("short and secret"), "{said}");
     assert!(refused("gateway", &[secret]).contains("services.auth"));
     assert!(refused("store", &[secret, database]).contains("services.auth"));
+    let quota = r#"[{"name": "plan", "key": "principal", "quota": "9/day", "cost": "records"}]"#;
+    let quota = ("FOREBAY_GATEWAY__LIMITS", quota);
+    assert!(refused("process", &[secret, database, quota]).contains("services.auth"));
     let known = [
         secret,
         database,

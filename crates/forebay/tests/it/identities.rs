@@ -1,4 +1,4 @@
-//! The behaviour of `contract::Identity`, in this process and in another one: the same questions, the
+//! The behaviour of `contract::Identity` and `contract::Quotas`, in this process and in another one: the same questions, the
 //! same answers.
 
 use std::net::{IpAddr, Ipv4Addr};
@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use axum::body::Body;
 use forebay_auth::config::{AuthConfig, Registration};
 use forebay_auth::{Auth, First, Scheme};
-use forebay_contract::{Identity, Seen, Shown};
+use forebay_contract::{Ask, Count, Granted, Identity, Quotas, Seen, Shown};
 use forebay_db::{Db, Settings};
 use forebay_gateway::config::GatewayConfig;
 use forebay_gateway::{Door, Gateway, Inside, Status};
@@ -19,9 +19,10 @@ use forebay_http::internal::Keys;
 use forebay_http::origin::RequestId;
 use forebay_http::principal::{Peer, Way};
 use forebay_model::Code;
+use forebay_model::period::Period;
 use forebay_model::principal::Principal;
-use forebay_model::time::SystemClock;
-use forebay_remote::{Place, RemoteIdentity};
+use forebay_model::time::{Clock as _, SystemClock};
+use forebay_remote::{Place, RemoteIdentity, RemoteQuotas};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,6 +39,7 @@ struct House {
     auth: Auth,
     identity: Arc<dyn Identity>,
     remote: Option<Arc<RemoteIdentity>>,
+    quotas: Arc<dyn Quotas>,
     stopping: CancellationToken,
     _data: TempDir,
 }
@@ -95,8 +97,8 @@ impl House {
         };
         let opened = Auth::open(&db, clock, First::Given(KEY), config).await.unwrap();
         let (auth, stopping) = (opened.auth, CancellationToken::new());
-        let identity = auth.identity();
-        House { auth, identity, remote: None, stopping, _data: data }
+        let (identity, quotas) = (auth.identity(), auth.quotas());
+        House { auth, identity, remote: None, quotas, stopping, _data: data }
     }
 
     async fn remote() -> House {
@@ -110,7 +112,10 @@ impl House {
         let addresses =
             vec!["http://127.0.0.1:1".to_owned(), format!("http://{}", door.address().unwrap())];
         tokio::spawn(door.serve(gateway, house.stopping.clone()));
-        let remote = RemoteIdentity::new(Place { addresses, keys, clock }).unwrap();
+        let place =
+            || Place { addresses: addresses.clone(), keys: keys.clone(), clock: clock.clone() };
+        house.quotas = RemoteQuotas::new(place()).unwrap();
+        let remote = RemoteIdentity::new(place()).unwrap();
         remote.listen().await.unwrap();
         house.identity = remote.clone();
         house.remote = Some(remote);
@@ -171,6 +176,7 @@ everywhere! {
     a_key_is_good_where_it_says
     the_administrator_is_known_and_nobody_is_nobody
     who_sees_as_another_may
+    quotas_are_granted_and_come_back
 }
 
 mod suite {
@@ -237,6 +243,29 @@ mod suite {
         }
     }
 
+    pub(super) async fn quotas_are_granted_and_come_back(house: House) {
+        let period = Period::Month.around(SystemClock.now());
+        let count = |key: &str| Count { key: key.to_owned(), period };
+        let take = async |key: &str, need, want| {
+            let told =
+                house.quotas.take(&count(key), Ask { quota: 100, need, want }).await.unwrap();
+            let Granted { granted, left } = told;
+            (granted, left)
+        };
+        assert_eq!(take("plan é", 1, 50).await, (12, 88));
+        assert_eq!(take("plan é", 89, 89).await, (0, 88));
+        assert_eq!(take("plan é", 88, 88).await, (88, 0));
+        assert_eq!(take("other", 1, 1).await, (1, 99));
+        let unused = vec![(count("plan é"), 30), (count("other"), 1)];
+        house.quotas.give_back(unused).await.unwrap();
+        assert_eq!(take("plan é", 1, 1).await, (1, 29));
+        assert_eq!(take("other", 100, 100).await, (100, 0));
+        // Another period is another count.
+        let next = Count { period: Period::Month.around(period.until), ..count("other") };
+        let told = house.quotas.take(&next, Ask { quota: 100, need: 100, want: 100 }).await;
+        assert_eq!(told.unwrap().granted, 100);
+    }
+
     pub(super) async fn who_sees_as_another_may(house: House) {
         let account = json!({"name": "program", "roles": ["viewer"]});
         let account = house.do_as_admin(Method::POST, "/v1/service-accounts", account).await;
@@ -274,4 +303,41 @@ async fn what_cannot_be_asked_is_not_guessed() {
         let error = nowhere.current(&Principal::default()).await.unwrap_err();
         assert_eq!(error.code, Code::EngineUnavailable);
     }
+}
+
+#[tokio::test]
+async fn units_are_given_back_once_and_asked_for_until_somebody_answers() {
+    let house = House::remote().await;
+    let door = Door::bind("127.0.0.1:0").await.unwrap();
+    let good = format!("http://{}", door.address().unwrap());
+    let (keys, clock) = (Keys::new(SECRET).unwrap(), Arc::new(SystemClock));
+    let inside = Inside::new(keys.clone(), clock.clone(), Arc::default());
+    let routes = house.auth.router_for_processes();
+    let gateway = Gateway::inside(config(), routes, inside, Arc::new(Well));
+    tokio::spawn(door.serve(gateway, house.stopping.clone()));
+    // It takes what is said, and ends without an answer.
+    let deaf = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let at = format!("http://{}", deaf.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = deaf.accept().await {
+            let _ = tokio::io::AsyncReadExt::read(&mut socket, &mut [0; 64]).await;
+        }
+    });
+    let place = || Place {
+        addresses: vec![at.clone(), good.clone()],
+        keys: keys.clone(),
+        clock: clock.clone(),
+    };
+    let quotas = RemoteQuotas::new(place()).unwrap();
+    let count = Count { key: "plan".into(), period: Period::Month.around(SystemClock.now()) };
+    let all = Ask { quota: 10, need: 10, want: 10 };
+    assert_eq!(house.quotas.take(&count, all).await.unwrap().granted, 10);
+    // Whether it has arrived at the first is not known: the second is not told.
+    let error = quotas.give_back(vec![(count.clone(), 10)]).await.unwrap_err();
+    assert_eq!(error.code, Code::EngineUnavailable);
+    assert_eq!(house.quotas.take(&count, all).await.unwrap(), Granted { granted: 0, left: 0 });
+    assert_eq!(quotas.take(&count, all).await.unwrap(), Granted { granted: 0, left: 0 });
+    // From now on the second is asked first.
+    quotas.give_back(vec![(count.clone(), 10)]).await.unwrap();
+    assert_eq!(house.quotas.take(&count, all).await.unwrap().granted, 10);
 }

@@ -35,6 +35,7 @@ mod people;
 mod plans;
 mod pooled;
 mod proxies;
+mod quotas;
 mod reads;
 mod real_clients;
 mod refusals;

@@ -65,10 +65,10 @@ impl Ground<'_> {
             let all = [environment, known, &listen].concat();
             self.launch(name, self.data.join(folder), &all)
         };
-        let (auth, process) = (services("auth", &[]), services("process", &[]));
-        let auth = auth.ready();
+        let auth = services("auth", &[]).ready();
         let at_auth = format!("http://{}", auth.address);
-        let store = services("store", &[("FOREBAY_SERVICES__AUTH", &at_auth)]);
+        let [process, store] = ["process", "store"]
+            .map(|name| services(name, &[("FOREBAY_SERVICES__AUTH", &at_auth)]));
         let (process, store) = (process.ready(), store.ready());
         let at_process = format!("http://{}", process.address);
         let at_store = format!("http://{}", store.address);
@@ -83,7 +83,8 @@ impl Ground<'_> {
         let Running { child, address, admin } = gateway;
         let mut admins = vec![admin];
         admins.extend([&auth, &process, &store].map(|one| one.admin.clone()));
-        let services = [auth, process, store].map(|one| one.child).into();
+        // What they hold of quotas goes back to `auth` when they stop: it stops last.
+        let services = [process, store, auth].map(|one| one.child).into();
         Started { child, services, address, admins }
     }
 

@@ -2,11 +2,13 @@
 
 use std::net::IpAddr;
 
+use forebay_http::meter::Plan;
 use forebay_model::principal::{
     Principal, RECORDS_READ, RECORDS_WRITE, STREAMS_READ, STREAMS_WRITE,
 };
 use http::Method;
 
+use super::calendar::Calendar;
 use super::gcra::Quota;
 use super::table::{Key, Table};
 use crate::pattern::{Patterns, Place, stream_of};
@@ -27,7 +29,11 @@ pub struct Draft {
     pub burst: Option<u64>,
     /// How many requests at the same time, in place of a rate.
     pub concurrent: Option<u32>,
-    /// `requests`, or `records`: what a unit of the rate is.
+    /// `1000/day`, `5000/week`, `1000000/month`, in place of a rate.
+    pub quota: Option<String>,
+    /// `closed`, or `open`: what holds while a quota cannot be counted.
+    pub fail: Option<String>,
+    /// `requests`, or `records`: what a unit of the rate or quota is.
     pub cost: Option<String>,
     /// The routes that it is for; all when there are none.
     pub routes: Vec<String>,
@@ -55,6 +61,8 @@ pub(crate) enum Measure {
     Records(Quota),
     /// So many requests at once.
     Concurrent(u32),
+    /// So many requests or records in a period of the calendar.
+    Calendar(Calendar),
 }
 
 /// A limit.
@@ -66,6 +74,8 @@ pub struct Policy {
     pub(crate) item: String,
     by: Vec<By>,
     routes: Patterns,
+    /// As they were written.
+    named: Vec<String>,
     roles: Vec<String>,
 }
 
@@ -96,9 +106,9 @@ enum Network {
     V6(u64),
 }
 
-/// What is hashed to a key.
+/// Whom a request counts for: what is hashed to a key.
 #[derive(Hash, Default, Clone, Copy)]
-struct Parts<'r> {
+pub(crate) struct Parts<'r> {
     policy: &'r str,
     network: Option<Network>,
     principal: Option<&'r str>,
@@ -122,25 +132,23 @@ impl Policy {
         if draft.cost.as_deref() == Some("records") && routes.is_empty() {
             routes = INGEST.iter().map(|route| (*route).to_owned()).collect();
         }
-        let routes = Patterns::new(&routes).map_err(|what| format!("routes: {what}"))?;
+        let named = routes;
+        let routes = Patterns::new(&named).map_err(|what| format!("routes: {what}"))?;
         if by.is_empty() {
             return Err("key: at least one of ip, principal, key, role, route, stream".to_owned());
         }
         if by.contains(&By::Route) && routes.is_empty() {
             return Err("routes: a limit by route names them".to_owned());
         }
-        let (measure, item) = match (draft.rate, draft.concurrent) {
-            (Some(rate), None) => read_rate(&name, &rate, draft.burst, draft.cost.as_deref())?,
-            (None, Some(most)) if draft.burst.is_none() && draft.cost.is_none() && most > 0 => {
-                let item = format!("\"{name}\";q={most};qu=\"concurrent-requests\"");
-                (Measure::Concurrent(most), item)
-            }
-            (None, Some(_)) => {
-                return Err("concurrent: at least 1, without burst and cost".to_owned());
-            }
-            _ => return Err("rate: either it or concurrent".to_owned()),
+        let words = Words { cost: draft.cost.as_deref(), fail: draft.fail.as_deref() };
+        let (measure, item) = match (draft.rate, draft.concurrent, draft.quota) {
+            (Some(rate), None, None) => read_rate(&name, &rate, draft.burst, words)?,
+            (None, Some(most), None) => at_once(&name, most, draft.burst, words)?,
+            (None, None, Some(quota)) => read_quota(&name, &quota, (&by, draft.burst), words)?,
+            _ => return Err("rate: one of rate, concurrent and quota".to_owned()),
         };
-        Ok(Policy { name, measure, item, by, routes, roles: draft.roles })
+        let roles = draft.roles;
+        Ok(Policy { name, measure, item, by, routes, named, roles })
     }
 
     /// When it is looked at. Whatever an address does alone is refused before it costs anything; what
@@ -161,6 +169,20 @@ impl Policy {
     /// The keys that a request counts for; none when it is not for this request. `stream` stands for
     /// the one that the path is about.
     pub(crate) fn keys(&self, table: &Table, asked: Asked<'_>, stream: Option<&str>) -> Vec<Key> {
+        self.parts(asked, stream).iter().map(|parts| table.key(parts)).collect()
+    }
+
+    /// What its keys are made of.
+    pub(crate) fn parts<'r>(&'r self, asked: Asked<'r>, stream: Option<&'r str>) -> Vec<Parts<'r>> {
+        self.parts_by(asked, Some(stream))
+    }
+
+    /// What its keys are made of beside the streams, which are known when the request has been read.
+    pub(crate) fn parts_but_stream<'r>(&'r self, asked: Asked<'r>) -> Vec<Parts<'r>> {
+        self.parts_by(asked, None)
+    }
+
+    fn parts_by<'r>(&'r self, asked: Asked<'r>, stream: Option<Option<&'r str>>) -> Vec<Parts<'r>> {
         let Some(route) = self.routes.find(asked.place()) else { return Vec::new() };
         let holds = |who: &Principal| who.roles.iter().any(|role| self.roles.contains(role));
         if !self.roles.is_empty() && !asked.who.is_some_and(holds) {
@@ -190,20 +212,52 @@ impl Policy {
                     parts.route = Some(route);
                     true
                 }
-                By::Stream => {
-                    parts.stream =
-                        stream.filter(|name| asked.who.is_some_and(|who| knows(who, name)));
-                    parts.stream.is_some()
-                }
+                By::Stream => match stream {
+                    None => true,
+                    Some(stream) => {
+                        let known = |name: &&str| asked.who.is_some_and(|who| knows(who, name));
+                        parts.stream = stream.filter(known);
+                        parts.stream.is_some()
+                    }
+                },
             };
             if !known {
                 return Vec::new();
             }
         }
-        let Some(roles) = roles else { return vec![table.key(parts)] };
+        let Some(roles) = roles else { return vec![parts] };
         let counted = |role: &&String| self.roles.is_empty() || self.roles.contains(role);
-        let of_role = |role: &String| table.key(Parts { role: Some(role), ..parts });
+        let of_role = |role: &'r String| Parts { role: Some(role), ..parts };
         roles.iter().filter(counted).map(of_role).collect()
+    }
+
+    /// What the database knows a count by: the same in all processes and after a restart, and another
+    /// one for whatever differs. A quota is not by address.
+    pub(crate) fn name(&self, parts: &Parts<'_>, calendar: &Calendar) -> String {
+        let route = parts.route.and_then(|at| self.named.get(at)).map(String::as_str);
+        let route = route.filter(|_| self.by.contains(&By::Route));
+        let unit = if calendar.records { "records" } else { "requests" };
+        let mut text = format!("{} {unit} {}", self.name, calendar.period.as_str());
+        for (what, of) in [
+            ("principal", parts.principal),
+            ("key", parts.key),
+            ("role", parts.role),
+            ("route", route),
+        ] {
+            if let Some(of) = of {
+                // The length says where it ends, whatever stands in it.
+                text.push_str(&format!(" {what} {} {of}", of.len()));
+            }
+        }
+        match parts.stream {
+            Some(stream) => Plan::of_stream(&text, stream),
+            None => text,
+        }
+    }
+
+    /// Whether whoever reads records has to ask how many may come.
+    pub fn is_quota_of_records(&self) -> bool {
+        matches!(self.measure, Measure::Calendar(calendar) if calendar.records)
     }
 }
 
@@ -247,13 +301,60 @@ fn network(address: IpAddr) -> Network {
     }
 }
 
+/// Words that say more about how is counted.
+#[derive(Clone, Copy)]
+struct Words<'d> {
+    cost: Option<&'d str>,
+    fail: Option<&'d str>,
+}
+
+fn at_once(
+    name: &str,
+    most: u32,
+    burst: Option<u64>,
+    words: Words<'_>,
+) -> Result<(Measure, String), String> {
+    if most == 0 || burst.is_some() || words.cost.is_some() {
+        return Err("concurrent: at least 1, without burst and cost".to_owned());
+    }
+    words.never_fails()?;
+    Ok((Measure::Concurrent(most), format!("\"{name}\";q={most};qu=\"concurrent-requests\"")))
+}
+
+/// Reads a quota. Each of its counts is a row in the database, so that nobody may make them as they
+/// like: not by address, and by stream only where the stream is there.
+fn read_quota(
+    name: &str,
+    quota: &str,
+    (by, burst): (&[By], Option<u64>),
+    words: Words<'_>,
+) -> Result<(Measure, String), String> {
+    let calendar = Calendar::read(quota, words.cost, words.fail)?;
+    if burst.is_some() {
+        return Err("burst: it is for a rate".to_owned());
+    }
+    if by.contains(&By::Ip) {
+        return Err("key: a quota is not by ip: every address would be kept".to_owned());
+    }
+    if by.contains(&By::Stream) && !calendar.records {
+        return Err("key: a quota by stream counts records".to_owned());
+    }
+    Ok((Measure::Calendar(calendar), calendar.item(name)))
+}
+
+impl Words<'_> {
+    fn never_fails(self) -> Result<(), String> {
+        self.fail.map_or(Ok(()), |_| Err("fail: it is for a quota".to_owned()))
+    }
+}
+
 /// Reads a rate, and writes its item (draft-ietf-httpapi-ratelimit-headers, 3): the burst is the
 /// quota, and the window is the time in which it is there again.
 fn read_rate(
     name: &str,
     rate: &str,
     burst: Option<u64>,
-    cost: Option<&str>,
+    words: Words<'_>,
 ) -> Result<(Measure, String), String> {
     const SECOND: u64 = 1_000_000_000;
     let wrong = || format!("rate: `{rate}` is no rate such as 100/s, 20/m, 1000/h or 5/d");
@@ -270,8 +371,9 @@ fn read_rate(
         "rate: from 1 on, to 10000000 in a second, with a burst from 1 to what comes in a century"
             .to_owned()
     })?;
+    words.never_fails()?;
     let (burst, window) = (quota.burst(), quota.window().div_ceil(SECOND));
-    match cost {
+    match words.cost {
         None | Some("requests") => {
             Ok((Measure::Requests(quota), format!("\"{name}\";q={burst};w={window}")))
         }

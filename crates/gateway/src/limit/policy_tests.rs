@@ -12,6 +12,10 @@ fn draft(key: &[&str]) -> Draft {
     }
 }
 
+fn quota(key: &[&str]) -> Draft {
+    Draft { rate: None, quota: Some("5/day".to_owned()), ..draft(key) }
+}
+
 fn who(id: &str, roles: &[&str], permission: &str) -> Principal {
     Principal {
         id: id.to_owned(),
@@ -78,6 +82,31 @@ fn addresses_alone_are_looked_at_first() {
 }
 
 #[test]
+fn a_count_has_one_name() {
+    let name = |draft: Draft, who: &Principal, path: &str| {
+        let policy = Policy::new(draft).unwrap();
+        let Measure::Calendar(calendar) = policy.measure else { panic!("{policy:?}") };
+        let client = "192.0.2.1".parse().unwrap();
+        let (method, who) = (&Method::GET, Some(who));
+        let asked = Asked { method, path, route: None, client, who };
+        let [parts] = policy.parts(asked, asked.stream())[..] else { panic!("{policy:?}") };
+        policy.name(&parts, &calendar)
+    };
+    let (ann, bob) = (who("ann", &["a"], "*:*"), who("bob role 1 a", &["a"], "*:*"));
+    let principal = || quota(&["principal"]);
+    assert_eq!(name(principal(), &ann, "/v1/me"), "a requests day principal 3 ann");
+    assert_eq!(name(principal(), &bob, "/v1/me"), "a requests day principal 12 bob role 1 a");
+    // Which place a route has in its list says nothing.
+    let routes = |routes: &[&str]| {
+        let routes = routes.iter().map(|route| (*route).to_owned()).collect();
+        Draft { routes, ..quota(&["route"]) }
+    };
+    let one = name(routes(&["/v1/me", "/v1/streams"]), &ann, "/v1/streams");
+    assert_eq!(one, name(routes(&["/v1/streams"]), &bob, "/v1/streams"));
+    assert_ne!(one, name(routes(&["/v1/*"]), &bob, "/v1/streams"));
+}
+
+#[test]
 fn what_a_limit_may_say() {
     let text = |text: &str| Some(text.to_owned());
     let item = |draft: Draft| Policy::new(draft).unwrap().item;
@@ -108,6 +137,14 @@ fn what_a_limit_may_say() {
             "concurrent:",
         ),
         (Draft { cost: text("bytes"), ..draft(&["ip"]) }, "cost:"),
+        (Draft { fail: text("open"), ..draft(&["ip"]) }, "fail:"),
+        (Draft { quota: text("5/day"), ..draft(&["principal"]) }, "rate:"),
+        (quota(&["ip"]), "key:"),
+        (quota(&["principal", "ip"]), "key:"),
+        (quota(&["stream"]), "key:"),
+        (Draft { burst: Some(1), ..quota(&["principal"]) }, "burst:"),
+        (Draft { quota: text("5/d"), ..quota(&["principal"]) }, "quota:"),
+        (Draft { fail: text("half"), ..quota(&["principal"]) }, "fail:"),
     ] {
         let told = Policy::new(bad.clone()).unwrap_err();
         assert!(told.starts_with(begins), "{bad:?}: {told}");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use async_trait::async_trait;
 use forebay_http::meter::{Meter, beyond};
 use forebay_model::Error;
 use forebay_model::principal::Principal;
@@ -15,6 +16,7 @@ pub(crate) use elsewhere::counts;
 
 use super::concurrency::Place;
 use super::gcra::Quota;
+use super::leases::Hold;
 use super::policy::Measure;
 use super::table::Key;
 use super::{Asked, Counted, Limits, Stage};
@@ -23,14 +25,24 @@ const SECOND: u64 = 1_000_000_000;
 
 /// A request's account; what it holds is given back when it is dropped.
 pub(crate) struct Ticket {
-    limits: Arc<Limits>,
+    pub(super) limits: Arc<Limits>,
     taken: Mutex<Taken>,
 }
 
+/// What is left of a policy.
+#[derive(Clone, Copy)]
+pub(super) struct Told {
+    pub(super) left: u64,
+    /// In how many seconds all of it is there again.
+    pub(super) reset: Option<u64>,
+    /// A period's length in seconds, where that is not always the same.
+    pub(super) window: Option<u64>,
+}
+
 #[derive(Default)]
-struct Taken {
-    /// By policy, in their order: what is left, and in how many seconds all of it is there again.
-    told: Vec<(usize, u64, Option<u64>)>,
+pub(super) struct Taken {
+    /// By policy.
+    told: Vec<(usize, Told)>,
     places: Vec<Place>,
     /// Who asked for what, for what is counted later.
     caller: Option<Caller>,
@@ -52,8 +64,12 @@ impl Caller {
     }
 }
 
-/// What has been taken from keys, to be given back when another limit refuses.
-type Taking = Vec<(Key, Quota, u64)>;
+/// What has been taken, to be given back when another limit refuses.
+#[derive(Default)]
+pub(super) struct Taking {
+    rates: Vec<(Key, Quota, u64)>,
+    pub(super) holds: Vec<Hold>,
+}
 
 impl Ticket {
     pub(crate) fn new(limits: Arc<Limits>) -> Ticket {
@@ -61,10 +77,20 @@ impl Ticket {
     }
 
     /// Takes one request of every limit of a stage that is for it: all or none.
-    pub(crate) fn enter(&self, stage: Stage, asked: Asked<'_>) -> Result<(), Error> {
+    pub(crate) async fn enter(&self, stage: Stage, asked: Asked<'_>) -> Result<(), Error> {
+        // What is known here first: it costs nothing to refuse.
+        let mut taking = self.enter_here(stage, asked)?;
+        match stage {
+            Stage::Address => Ok(()),
+            Stage::Caller => self.draw(asked, &mut taking).await,
+        }
+    }
+
+    /// The limits that are this process's alone.
+    fn enter_here(&self, stage: Stage, asked: Asked<'_>) -> Result<Taking, Error> {
         let now = self.limits.now();
         let mut taken = self.taken();
-        let mut taking = Taking::new();
+        let mut taking = Taking::default();
         let policies = self.limits.policies.iter().enumerate();
         for (at, counted) in policies.filter(|(_, counted)| counted.stage == stage) {
             for key in counted.policy.keys(&self.limits.table, asked, asked.stream()) {
@@ -86,20 +112,22 @@ impl Ticket {
                     },
                     Measure::Concurrent(most) => match self.limits.running.take(key, most) {
                         Some((place, left)) => {
-                            taken.note(at, u64::from(left), None);
+                            taken.note(at, Told::now(u64::from(left)));
                             taken.places.push(place);
                             None
                         }
                         None => {
-                            taken.note(at, 0, None);
+                            taken.note(at, Told::now(0));
                             Some(SECOND)
                         }
                     },
+                    // Counted elsewhere, and last.
+                    Measure::Calendar(_) => continue,
                 };
                 self.judge(counted, wait, &taking)?;
             }
         }
-        Ok(())
+        Ok(taking)
     }
 
     /// Remembers who asked, where something of theirs is counted later.
@@ -110,8 +138,10 @@ impl Ticket {
         client: IpAddr,
         who: Option<Arc<Principal>>,
     ) {
-        let later = |counted: &Counted| {
-            matches!(counted.policy.measure, Measure::Records(_)) || counted.policy.by_stream()
+        let later = |counted: &Counted| match counted.policy.measure {
+            Measure::Records(_) => true,
+            Measure::Calendar(calendar) => calendar.records,
+            _ => counted.policy.by_stream(),
         };
         if self.limits.policies.iter().any(later) {
             let (method, uri) = (method.clone(), uri.clone());
@@ -129,7 +159,7 @@ impl Ticket {
     ) -> Result<(), u64> {
         match self.limits.table.take(key, quota, cost, now) {
             Ok(until) => {
-                taking.push((key, quota, cost));
+                taking.rates.push((key, quota, cost));
                 taken.tell(at, quota, until, now);
                 Ok(())
             }
@@ -141,36 +171,50 @@ impl Ticket {
     }
 
     /// Counts a decision; a refusal gives back what was taken so far.
-    fn judge(&self, counted: &Counted, wait: Option<u64>, taking: &Taking) -> Result<(), Error> {
+    pub(super) fn judge(
+        &self,
+        counted: &Counted,
+        wait: Option<u64>,
+        taking: &Taking,
+    ) -> Result<(), Error> {
         let Some(wait) = wait else {
             counted.allowed.increment(1);
             return Ok(());
         };
         counted.refused.increment(1);
-        for (key, quota, cost) in taking {
-            self.limits.table.give_back(*key, *quota, *cost);
-        }
+        self.give_back(taking);
         Err(beyond(&counted.policy.name, wait))
     }
 
-    fn taken(&self) -> MutexGuard<'_, Taken> {
+    pub(super) fn give_back(&self, taking: &Taking) {
+        for (key, quota, cost) in &taking.rates {
+            self.limits.table.give_back(*key, *quota, *cost);
+        }
+        taking.holds.iter().for_each(Hold::give_back);
+    }
+
+    pub(super) fn taken(&self) -> MutexGuard<'_, Taken> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says what is left (draft-ietf-httpapi-ratelimit-headers).
     pub(crate) fn write(&self, headers: &mut HeaderMap) {
-        let taken = self.taken();
+        let mut taken = self.taken();
         if taken.told.is_empty() {
             return;
         }
+        taken.told.sort_by_key(|(at, _)| *at);
         let (mut policies, mut left) = (String::new(), String::new());
-        for (n, (at, remaining, reset)) in taken.told.iter().enumerate() {
+        for (n, (at, told)) in taken.told.iter().enumerate() {
             let policy = &self.limits.policies[*at].policy;
             let comma = if n > 0 { ", " } else { "" };
             // Writing to a text does not fail.
             let _ = write!(policies, "{comma}{}", policy.item);
-            let _ = write!(left, "{comma}\"{}\";r={remaining}", policy.name);
-            if let Some(reset) = reset {
+            if let Some(window) = told.window {
+                let _ = write!(policies, ";w={window}");
+            }
+            let _ = write!(left, "{comma}\"{}\";r={}", policy.name, told.left);
+            if let Some(reset) = told.reset {
                 let _ = write!(left, ";t={reset}");
             }
         }
@@ -186,27 +230,44 @@ impl Taken {
     /// What is left of a rate; nothing, a whole window long, where it has refused.
     fn tell(&mut self, at: usize, quota: Quota, until: u64, now: u64) {
         let reset = until.saturating_sub(now).div_ceil(SECOND);
-        self.note(at, quota.left(until, now), Some(reset));
+        let told = Told { left: quota.left(until, now), reset: Some(reset), window: None };
+        self.note(at, told);
     }
 
     /// Of several keys of a policy the one counts that has least.
-    fn note(&mut self, at: usize, left: u64, reset: Option<u64>) {
-        match self.told.iter_mut().find(|(policy, ..)| *policy == at) {
-            Some(told) if left <= told.1 => *told = (at, left, reset),
+    pub(super) fn note(&mut self, at: usize, told: Told) {
+        match self.told.iter_mut().find(|(policy, _)| *policy == at) {
+            Some((_, before)) if told.left <= before.left => *before = told,
             Some(_) => {}
-            None => self.told.push((at, left, reset)),
+            None => self.told.push((at, told)),
         }
     }
 }
 
+impl Told {
+    /// What is free at this moment.
+    fn now(left: u64) -> Told {
+        Told { left, reset: None, window: None }
+    }
+}
+
+#[async_trait]
 impl Meter for Ticket {
-    fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+    async fn records(&self, streams: &[(&str, u64)]) -> Result<(), Error> {
+        let Some(caller) = self.taken().caller.take() else { return Ok(()) };
+        let asked = caller.asked();
+        let mut taking = self.records_here(streams, asked)?;
+        self.draw_records(streams, asked, &mut taking).await
+    }
+}
+
+impl Ticket {
+    /// The rates that are this process's alone.
+    fn records_here(&self, streams: &[(&str, u64)], asked: Asked<'_>) -> Result<Taking, Error> {
         let now = self.limits.now();
         let mut taken = self.taken();
-        let Some(caller) = taken.caller.take() else { return Ok(()) };
-        let asked = caller.asked();
         let all = streams.iter().map(|(_, count)| count).sum();
-        let mut taking = Taking::new();
+        let mut taking = Taking::default();
         for (at, counted) in self.limits.policies.iter().enumerate() {
             let policy = &counted.policy;
             let (quota, each) = match policy.measure {
@@ -229,6 +290,6 @@ impl Meter for Ticket {
                 }
             }
         }
-        Ok(())
+        Ok(taking)
     }
 }

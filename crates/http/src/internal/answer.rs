@@ -13,6 +13,16 @@ const MOST_STREAMS: usize = 200;
 /// Longest word; it is longer than all of the streams' names.
 const MAX_BYTES: usize = 64 << 10;
 
+/// What is left of a quota of records after a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drawn {
+    /// The limit's name.
+    pub policy: String,
+    /// How much is left, in how many seconds all of it is there again, and the period's length in
+    /// seconds; nothing where nobody could count.
+    pub left: Option<(u64, u64, u64)>,
+}
+
 /// What the gateway hears of a request that it has handed on.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Told {
@@ -20,10 +30,31 @@ pub struct Told {
     pub records: Vec<(String, u64)>,
     /// The limit that it was refused for.
     pub refused: Option<String>,
+    /// What is left of the quotas that it is for.
+    pub drawn: Vec<Drawn>,
     /// The number of the last change of identity that the service knows.
     pub identity: Option<i64>,
     /// Whether the process is about to stop: the next request is for another one.
     pub leaving: bool,
+}
+
+impl Drawn {
+    fn write(&self) -> Value {
+        match self.left {
+            Some((left, reset, window)) => json!([self.policy, left, reset, window]),
+            None => json!([self.policy]),
+        }
+    }
+
+    fn read(written: &Value) -> Option<Drawn> {
+        let policy = written.get(0)?.as_str()?.to_owned();
+        let number = |at: usize| written.get(at)?.as_u64();
+        let left = match written.get(1) {
+            Some(left) => Some((left.as_u64()?, number(2)?, number(3)?)),
+            None => None,
+        };
+        Some(Drawn { policy, left })
+    }
 }
 
 impl Told {
@@ -43,6 +74,9 @@ impl Told {
         }
         if let Some(refused) = &self.refused {
             told["refused"] = refused.as_str().into();
+        }
+        if !self.drawn.is_empty() {
+            told["drawn"] = self.drawn.iter().map(Drawn::write).collect();
         }
         if let Some(number) = self.identity {
             told["identity"] = number.into();
@@ -68,6 +102,10 @@ impl Told {
         Some(Told {
             records: records.map_or(Some(Vec::new()), |all| all.iter().map(pair).collect())?,
             refused: told.get("refused").and_then(Value::as_str).map(str::to_owned),
+            drawn: told
+                .get("drawn")
+                .and_then(Value::as_array)
+                .map_or(Some(Vec::new()), |all| all.iter().map(Drawn::read).collect())?,
             identity: told.get("identity").and_then(Value::as_i64),
             leaving: told.get("leaving").is_some_and(|leaving| *leaving == true),
         })

@@ -20,7 +20,7 @@ use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri};
 
-pub use answer::Told;
+pub use answer::{Drawn, Told};
 pub use principal::{read as read_principal, write as write_principal};
 pub use said::Said;
 

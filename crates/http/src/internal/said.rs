@@ -8,7 +8,7 @@ use forebay_model::time::Timestamp;
 use serde_json::{Map, Value, json};
 
 use super::principal;
-use crate::meter::Allowance;
+use crate::meter::{Allowance, Plan};
 use crate::principal::{Peer, Way};
 
 /// Who asks from where, and how much they may still bring.
@@ -24,13 +24,15 @@ pub struct Said {
     pub left: Vec<Allowance>,
     /// Whether records are counted by stream.
     pub by_stream: bool,
+    /// Their quotas of records.
+    pub plans: Vec<Plan>,
 }
 
 impl Said {
     /// What a process says that asks for itself.
     pub fn by_itself(request_id: String) -> Said {
         let peer = Peer(std::net::Ipv4Addr::LOCALHOST.into(), Way::Direct);
-        Said { who: None, peer, request_id, left: Vec::new(), by_stream: false }
+        Said { who: None, peer, request_id, left: Vec::new(), by_stream: false, plans: Vec::new() }
     }
 
     pub(super) fn write(&self, at: Timestamp, until: Timestamp) -> String {
@@ -51,6 +53,9 @@ impl Said {
         if self.by_stream {
             said["by_stream"] = true.into();
         }
+        if !self.plans.is_empty() {
+            said["plans"] = self.plans.iter().map(Plan::write).collect();
+        }
         said.to_string()
     }
 
@@ -69,14 +74,19 @@ impl Said {
             who,
             peer: Peer(address, way),
             request_id: said.get("id")?.as_str()?.to_owned(),
-            left: left(&said)?,
+            left: list(&said, "left", Allowance::read)?,
+            plans: list(&said, "plans", Plan::read)?,
             by_stream: said.get("by_stream").is_some_and(|value| *value == true),
         };
         Some((said, at, until))
     }
 }
 
-fn left(said: &Map<String, Value>) -> Option<Vec<Allowance>> {
-    let Some(left) = said.get("left") else { return Some(Vec::new()) };
-    left.as_array()?.iter().map(Allowance::read).collect()
+fn list<T>(
+    said: &Map<String, Value>,
+    name: &str,
+    read: impl Fn(&Value) -> Option<T>,
+) -> Option<Vec<T>> {
+    let Some(all) = said.get(name) else { return Some(Vec::new()) };
+    all.as_array()?.iter().map(read).collect()
 }

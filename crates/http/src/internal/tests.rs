@@ -1,6 +1,7 @@
 use super::*;
-use crate::meter::Allowance;
+use crate::meter::{Allowance, Plan};
 use crate::principal::{Peer, Way};
+use forebay_model::period::Period;
 use forebay_model::principal::{Permission, Principal};
 
 const SECRET: &str = "a secret of thirty-two bytes, or more";
@@ -40,12 +41,21 @@ fn said() -> Said {
         burst: 5,
         taken: 2_000,
     };
+    let plan = Plan {
+        policy: "plan".into(),
+        quota: 1_000,
+        period: Period::Week,
+        open: true,
+        count: "plan records week role 1 é".into(),
+        by_stream: true,
+    };
     Said {
         who: Some(Arc::new(somebody())),
         peer: Peer("2001:db8::1".parse().unwrap(), Way::Relayed),
         request_id: "r-1".into(),
         left: vec![left],
         by_stream: true,
+        plans: vec![plan],
     }
 }
 
@@ -153,6 +163,10 @@ fn what_is_told_arrives_once() {
     let told = Told {
         records: vec![("orders".into(), 3), ("a-b".into(), 0)],
         refused: Some("ingest".into()),
+        drawn: vec![
+            Drawn { policy: "plan".into(), left: Some((1, 2, 3)) },
+            Drawn { policy: "open".into(), left: None },
+        ],
         identity: Some(42),
         leaving: true,
     };

@@ -3,13 +3,14 @@
 //!
 //! Requests that are on their way at the same time see the same that is left, so together they may
 //! bring more than that: it is taken all the same, and whoever comes next waits until it is paid off.
+//! Of quotas the service draws itself, and what is left of them comes with the answer.
 
 use std::sync::Arc;
 
 use forebay_http::internal::Told;
-use forebay_http::meter::Allowance;
+use forebay_http::meter::{Allowance, Plan};
 
-use super::{Taken, Ticket};
+use super::{Taken, Ticket, Told as Left};
 use crate::limit::gcra::Quota;
 use crate::limit::policy::Measure;
 use crate::limit::table::Key;
@@ -51,8 +52,53 @@ impl Ticket {
         (left, by_stream)
     }
 
+    /// The quotas of records that the request is for.
+    pub(crate) fn plans(&self) -> Vec<Plan> {
+        let taken = self.taken();
+        let Some(caller) = &taken.caller else { return Vec::new() };
+        let asked = caller.asked();
+        let mut plans = Vec::new();
+        for (_, counted, calendar) in self.quotas().filter(|(.., calendar)| calendar.records) {
+            let policy = &counted.policy;
+            let by_stream = policy.by_stream() && asked.stream().is_none();
+            let all = match by_stream {
+                true => policy.parts_but_stream(asked),
+                false => policy.parts(asked, asked.stream()),
+            };
+            plans.extend(all.iter().map(|parts| Plan {
+                policy: policy.name.clone(),
+                quota: calendar.quota,
+                period: calendar.period,
+                open: calendar.open,
+                count: policy.name(parts, &calendar),
+                by_stream,
+            }));
+        }
+        plans
+    }
+
+    /// Tells what is left of quotas, as the service knows it.
+    fn settle_quotas(&self, told: &Told) {
+        for (at, counted, _) in self.quotas() {
+            let name = &counted.policy.name;
+            let refused = told.refused.as_ref() == Some(name);
+            for drawn in told.drawn.iter().filter(|drawn| drawn.policy == *name) {
+                let Some((left, reset, window)) = drawn.left else {
+                    counted.uncounted.increment(1);
+                    continue;
+                };
+                let (reset, window) = (Some(reset), Some(window));
+                self.taken().note(at, Left { left, reset, window });
+                if !refused {
+                    counted.allowed.increment(1);
+                }
+            }
+        }
+    }
+
     /// Takes what a service tells that the request has brought, or that it was refused for a limit.
     pub(crate) fn settle(&self, told: &Told) {
+        self.settle_quotas(told);
         let now = self.limits.now();
         let mut taken = self.taken();
         if let Some(refused) = &told.refused {
@@ -115,6 +161,8 @@ fn later(counted: &Counted, asked: Asked<'_>) -> Option<(Quota, bool)> {
 }
 
 /// A request that a service elsewhere may refuse or count for.
-pub(crate) fn counts(ticket: Option<&Arc<Ticket>>) -> (Vec<Allowance>, bool) {
-    ticket.map(|ticket| ticket.left()).unwrap_or_default()
+pub(crate) fn counts(ticket: Option<&Arc<Ticket>>) -> (Vec<Allowance>, bool, Vec<Plan>) {
+    let Some(ticket) = ticket else { return Default::default() };
+    let (left, by_stream) = ticket.left();
+    (left, by_stream, ticket.plans())
 }
