@@ -140,7 +140,8 @@ impl Config {
     pub fn explain(&self) -> Vec<Explained> {
         let rows = self.values.iter().map(|(key, (value, from))| {
             let hidden = SECRETS.contains(&key.as_str()) && !value.is_null();
-            let value = if hidden { "(hidden)".into() } else { value.clone() };
+            let mut value = if hidden { "(hidden)".into() } else { value.clone() };
+            hide_header_values(&mut value, false);
             Explained { key: key.clone(), value, from: from.clone() }
         });
         rows.collect()
@@ -217,6 +218,21 @@ impl Config {
         let hint = nearest(key, self.values.keys().map(String::as_str));
         let hint = hint.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
         Err(ConfigError(format!("{from}: there is no setting `{key}`{hint}")))
+    }
+}
+
+/// Hides what routes write into headers: credentials for the services behind them stand there.
+fn hide_header_values(value: &mut Value, within: bool) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                let headers = name == "request_headers" || name == "response_headers";
+                hide_header_values(member, (within || headers) && name != "remove");
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| hide_header_values(item, within)),
+        Value::String(text) if within => *text = "(hidden)".to_owned(),
+        _ => {}
     }
 }
 
@@ -298,6 +314,17 @@ mod tests {
         let config = load(&[("FOREBAY_INGEST__MAX_RECORDS", "7")], &[]).unwrap();
         let row = config.explain().into_iter().find(|r| r.key == "ingest.max_records").unwrap();
         assert_eq!(row.value, 7);
+    }
+
+    #[test]
+    fn what_routes_write_into_headers_is_not_shown() {
+        let routes = r#"[{"name": "a", "match": {"headers": {"x-beta": "1"}},
+            "request_headers": {"set": {"authorization": "Bearer secret"}}}]"#;
+        let config = load(&[("FOREBAY_ROUTES", routes)], &[]).unwrap();
+        let row = config.explain().into_iter().find(|row| row.key == "routes").unwrap();
+        let text = row.value.to_string();
+        assert!(!text.contains("secret") && text.contains("authorization"), "{text}");
+        assert!(text.contains("\"x-beta\":\"1\""), "{text}");
     }
 
     #[test]
