@@ -166,9 +166,12 @@ mod scenario {
             "filter": "data.owner == 'a'"});
         let made = s.post("/v1/api-keys", body).await.expect(201);
         let narrow = made["key"].as_str().unwrap();
-        let body = json!({"name": "g", "permissions": ["records:read"], "filter": "data.n > 1"});
+        let body = json!({"name": "g", "permissions": ["records:read"],
+            "filter": "data.n > 1 || data.author == auth.user_id || data.auth.x"});
         let made = s.post_by(narrow, "/v1/api-keys", body).await.expect(201);
-        assert_eq!(made["filter"], "(data.owner == 'a') && (data.n > 1)");
+        let both =
+            "(data.owner == 'a') && (data.n > 1 || data.author == auth.user_id || data.auth.x)";
+        assert_eq!(made["filter"], both);
     }
 
     pub(super) async fn roles_are_sets_of_permissions(engine: Engine) {
@@ -260,6 +263,14 @@ mod scenario {
             (json!({"permissions": []}), "validation_failed", "/name"),
             (json!({"name": "k"}), "validation_failed", "/permissions"),
             (with("filter", json!("data.x ==")), "filter_invalid", "/filter"),
+            (with("filter", json!("bogus")), "filter_invalid", "/filter"),
+            (with("filter", json!("\"a\" == 1")), "filter_invalid", "/filter"),
+            (
+                with("filter", json!("data.x < 3 && auth.nobody == data.y")),
+                "filter_invalid",
+                "/filter",
+            ),
+            (with("filter", json!("seq")), "filter_invalid", "/filter"),
             (with("filter", json!(1)), "validation_failed", "/filter"),
             (with("expires_at", json!("2001-01-01T00:00:00Z")), "validation_failed", "/expires_at"),
             (with("expires_at", json!("soon")), "validation_failed", "/expires_at"),
