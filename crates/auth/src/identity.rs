@@ -3,13 +3,13 @@
 
 mod outside;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
-use forebay_contract::{Identity, Seen, Shown};
+use forebay_contract::{Identity, Known, Memory, Seen, Shown};
 use forebay_db::{Db, DbError, Look};
 use forebay_model::Result;
 use forebay_model::principal::{Principal, VIEW_AS};
@@ -22,15 +22,8 @@ use crate::sql::{api_key, head, session};
 use crate::token::keyring::Keyring;
 use crate::{directory, key, token, view_as};
 
-mod memory;
-
-pub(crate) use memory::Known;
-use memory::{MOST, Memory};
-
 /// How long the database may take to say who somebody is.
 const PATIENCE: Duration = Duration::from_secs(1);
-/// How long what is remembered is trusted while the database does not answer.
-const TRUSTED: Duration = Duration::from_secs(1);
 
 /// How long a session is taken for used lately enough without a look, in microseconds.
 const FRESH: i64 = 60_000_000;
@@ -61,20 +54,15 @@ pub(crate) struct Directory {
     clock: SharedClock,
     means: Means,
     memory: Mutex<Memory>,
+    /// What was used, and when, since it was last written down.
+    used: Mutex<HashMap<Used, Timestamp>>,
     changes: watch::Sender<u64>,
 }
 
 impl Directory {
     pub(crate) fn new(db: Db, clock: SharedClock, means: Means) -> Directory {
-        let memory = Memory {
-            known: HashMap::new(),
-            nobody: HashSet::new(),
-            current: HashMap::new(),
-            used: HashMap::new(),
-            number: -1,
-            heard: Instant::now(),
-        };
-        Directory { db, clock, means, memory: Mutex::new(memory), changes: watch::Sender::new(0) }
+        let (memory, used) = (Mutex::default(), Mutex::default());
+        Directory { db, clock, means, memory, used, changes: watch::Sender::new(0) }
     }
 
     /// Hears of changes.
@@ -95,9 +83,8 @@ impl Directory {
         });
         let number = number.await?;
         let mut memory = self.memory();
-        memory.heard = asked;
-        if std::mem::replace(&mut memory.number, number) != number {
-            memory.forget();
+        memory.heard(asked);
+        if memory.change(number) {
             drop(memory);
             self.changes.send_modify(|number| *number += 1);
         }
@@ -106,20 +93,11 @@ impl Directory {
 
     /// Takes what was used since it was last asked.
     pub(crate) fn take_used(&self) -> HashMap<Used, Timestamp> {
-        std::mem::take(&mut self.memory().used)
+        std::mem::take(&mut self.used())
     }
 
-    /// What is remembered of a key, for as long as that can be trusted.
-    fn remembered(&self, hash: &[u8]) -> Option<Option<Known>> {
-        let memory = self.memory();
-        if memory.heard.elapsed() > TRUSTED {
-            return None;
-        }
-        match memory.known.get(hash) {
-            Some(known) if known.fresh_until.is_some_and(|until| until <= self.clock.now()) => None,
-            Some(known) => Some(Some(known.clone())),
-            None => memory.nobody.contains(hash).then_some(None),
-        }
+    fn used(&self) -> MutexGuard<'_, HashMap<Used, Timestamp>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn look_up_key(&self, hash: Vec<u8>) -> Result<Option<Known>, DbError> {
@@ -140,10 +118,7 @@ impl Directory {
                 })
             }
         };
-        let mut memory = self.memory();
-        if memory.number == number {
-            memory.remember(hash, known.clone());
-        }
+        self.memory().remember(number, hash, known.clone());
         Ok(known)
     }
 
@@ -172,10 +147,7 @@ impl Directory {
             }
             _ => None,
         };
-        let mut memory = self.memory();
-        if memory.number == number {
-            memory.remember(hash, known.clone());
-        }
+        self.memory().remember(number, hash, known.clone());
         Ok(known)
     }
 
@@ -220,7 +192,7 @@ impl Directory {
             Some(session) => directory::of_session(&mut conn, &session).await?.map(Arc::new),
             None => None,
         };
-        self.remember_current(number, id, &principal);
+        self.memory().remember_current(number, id, &principal);
         Ok(principal)
     }
 
@@ -234,15 +206,8 @@ impl Directory {
             Some(key) => directory::of_key(&mut conn, &key).await?.map(Arc::new),
             None => None,
         };
-        self.remember_current(number, id, &principal);
+        self.memory().remember_current(number, id, &principal);
         Ok(principal)
-    }
-
-    fn remember_current(&self, number: i64, id: &str, principal: &Option<Arc<Principal>>) {
-        let mut memory = self.memory();
-        if memory.number == number && memory.current.len() < MOST {
-            memory.current.insert(id.to_owned(), principal.clone());
-        }
     }
 }
 
@@ -272,9 +237,11 @@ impl Directory {
         if let Some((fixed, who)) = self.means.fixed.as_ref().filter(|_| !shown.cookie)
             && verify_slices_are_equal(fixed, &hash).is_ok()
         {
-            return Ok(Some(Known::always(who.clone())));
+            let (principal, networks) = (who.clone(), Arc::new([]));
+            return Ok(Some(Known { principal, expires_at: None, fresh_until: None, networks }));
         }
-        match self.remembered(&hash) {
+        let remembered = self.memory().recall(&hash, self.clock.now());
+        match remembered {
             Some(known) => Ok(known),
             None if !shown.cookie && key::is_whole(shown.secret) => {
                 Ok(within(self.look_up_key(hash)).await?)
@@ -293,7 +260,7 @@ impl Directory {
         };
         if let Some(used) = used {
             let now = self.clock.now();
-            self.memory().used.insert(used, now);
+            self.used().insert(used, now);
         }
     }
 
@@ -303,7 +270,7 @@ impl Directory {
 
     /// The number of the last change that was heard of.
     pub(crate) fn number(&self) -> i64 {
-        self.memory().number
+        self.memory().number()
     }
 }
 
@@ -342,7 +309,7 @@ impl Identity for Directory {
             return Ok(within(self.token_again(principal, until)).await?);
         }
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
-        let remembered = id.and_then(|id| self.memory().current.get(id).cloned());
+        let remembered = id.and_then(|id| self.memory().current(id));
         match remembered {
             Some(principal) => Ok(principal),
             None => Ok(within(self.look_again(principal)).await?),

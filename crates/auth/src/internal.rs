@@ -9,7 +9,7 @@ use axum::extract::{Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{get, post};
-use forebay_contract::{Ask, Count, Granted, Identity, Quotas, Seen, Shown};
+use forebay_contract::{Ask, Count, Granted, Identity, Known, Quotas, Seen, Shown};
 use forebay_http::internal::{Told, read_principal, write_principal};
 use forebay_http::{Answer, body, reply};
 use forebay_model::period::Span;
@@ -20,7 +20,6 @@ use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::Auth;
-use crate::identity::Known;
 
 /// A secret, or a principal with all of its rights.
 const MAX_BYTES: usize = 1 << 20;

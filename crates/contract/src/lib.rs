@@ -3,6 +3,7 @@
 //!
 //! Everything else that services tell each other goes through the log.
 
+mod memory;
 mod quota;
 
 use std::net::IpAddr;
@@ -14,6 +15,7 @@ use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
 use tokio::sync::watch;
 
+pub use memory::{Known, Memory};
 pub use quota::{Ask, Count, Granted, Quotas};
 
 /// Doors that open without a credential: behind them one is made or checked.

@@ -1,31 +1,24 @@
 //! `Identity` of another process: asked once, remembered until something changes, and trusted for as
 //! long as changes can be heard.
 
-use std::collections::{HashMap, HashSet};
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use aws_lc_rs::digest;
-use forebay_contract::{Identity, Seen, Shown};
+use forebay_contract::{Identity, Known, Memory, Seen, Shown};
 use forebay_http::internal::{read_principal, write_principal};
 use forebay_model::principal::Principal;
 use forebay_model::time::{SharedClock, Timestamp};
 use forebay_model::{Error, Result};
 use http::Method;
-use ipnet::IpNet;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::door::{Door, Place, away};
 
-/// Principals, and secrets that are nobody's, that are remembered; beyond it all are asked for anew.
-const MOST: usize = 10_000;
 /// How often it is asked whether anything has changed.
 const LISTEN: Duration = Duration::from_millis(250);
-/// How long what is remembered is trusted while nobody answers.
-const TRUSTED: Duration = Duration::from_secs(1);
 /// How long it may take to say whether anything has changed.
 const PATIENCE_TO_LISTEN: Duration = Duration::from_secs(1);
 /// How long it may take to say who somebody is: a process with much to do is not away.
@@ -41,61 +34,11 @@ pub struct RemoteIdentity {
     changes: watch::Sender<u64>,
 }
 
-struct Memory {
-    /// By the hash of the secret and how it is shown.
-    known: HashMap<Vec<u8>, Known>,
-    /// Apart, so that guessing pushes nobody out.
-    nobody: HashSet<Vec<u8>>,
-    /// By their key's or session's id.
-    current: HashMap<String, Option<Arc<Principal>>>,
-    /// The number of the last change that was heard of.
-    number: i64,
-    /// When it was last asked for, and told.
-    heard: Option<Instant>,
-}
-
-#[derive(Clone)]
-struct Known {
-    who: Arc<Principal>,
-    expires: Option<Timestamp>,
-    /// From then on it is asked for again.
-    fresh: Timestamp,
-    networks: Arc<[IpNet]>,
-}
-
-impl Known {
-    fn is_good(&self, now: Timestamp, address: IpAddr) -> bool {
-        self.expires.is_none_or(|at| now < at)
-            && (self.networks.is_empty() || self.networks.iter().any(|net| net.contains(&address)))
-    }
-
-    fn read(known: &Value) -> Option<Known> {
-        let networks = known["networks"].as_array()?.iter();
-        let networks = networks.map(|net| net.as_str()?.parse().ok());
-        Some(Known {
-            who: Arc::new(read_principal(&known["who"])?),
-            expires: match &known["expires"] {
-                Value::Null => None,
-                at => Some(Timestamp::from_micros(at.as_i64()?)),
-            },
-            fresh: Timestamp::from_micros(known["fresh"].as_i64()?),
-            networks: networks.collect::<Option<_>>()?,
-        })
-    }
-}
-
 impl RemoteIdentity {
     /// Knows nobody yet; [`RemoteIdentity::listen_on`] has to run beside it.
     pub fn new(place: Place) -> Result<Arc<RemoteIdentity>> {
         let clock = place.clock.clone();
-        let memory = Memory {
-            known: HashMap::new(),
-            nobody: HashSet::new(),
-            current: HashMap::new(),
-            number: -1,
-            heard: None,
-        };
-        let (door, memory) = (Door::new(place)?, Mutex::new(memory));
+        let (door, memory) = (Door::new(place)?, Mutex::default());
         Ok(Arc::new(RemoteIdentity { door, clock, memory, changes: watch::Sender::new(0) }))
     }
 
@@ -105,7 +48,7 @@ impl RemoteIdentity {
         let path = (Method::GET, "/internal/v1/changes");
         let answer = self.door.ask(path, None, PATIENCE_TO_LISTEN).await?;
         self.heard(number(&answer)?);
-        self.memory().heard = Some(asked);
+        self.memory().heard(asked);
         Ok(())
     }
 
@@ -129,11 +72,7 @@ impl RemoteIdentity {
     /// Hears of a change by the way.
     pub fn heard(&self, number: i64) {
         let mut memory = self.memory();
-        if number > memory.number {
-            memory.number = number;
-            memory.known.clear();
-            memory.nobody.clear();
-            memory.current.clear();
+        if number > memory.number() && memory.change(number) {
             drop(memory);
             self.changes.send_modify(|changes| *changes += 1);
         }
@@ -143,22 +82,9 @@ impl RemoteIdentity {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What is remembered of a secret, for as long as that can be trusted.
-    fn remembered(&self, hash: &[u8]) -> Option<Option<Known>> {
-        let memory = self.memory();
-        if memory.heard.is_none_or(|heard| heard.elapsed() > TRUSTED) {
-            return None;
-        }
-        match memory.known.get(hash) {
-            Some(known) if known.fresh <= self.clock.now() => None,
-            Some(known) => Some(Some(known.clone())),
-            None => memory.nobody.contains(hash).then_some(None),
-        }
-    }
-
     /// Asks, and hears the number with the answer.
     async fn ask(&self, path: &str, mut body: Value, patience: Duration) -> Result<(Value, i64)> {
-        body["number"] = self.memory().number.into();
+        body["number"] = self.memory().number().into();
         let answer = self.door.ask((Method::POST, path), Some(body), patience).await?;
         let number = number(&answer)?;
         self.heard(number);
@@ -171,33 +97,26 @@ impl RemoteIdentity {
         let (answer, number) = self.ask("/internal/v1/identify", body, PATIENCE).await?;
         let known = match &answer["known"] {
             Value::Null => None,
-            known => Some(Known::read(known).ok_or_else(unreadable)?),
+            known => Some(read_known(known).ok_or_else(unreadable)?),
         };
-        let mut memory = self.memory();
-        if memory.number == number {
-            memory.remember(hash, known.clone());
-        }
+        self.memory().remember(number, hash, known.clone());
         Ok(known)
     }
 }
 
-impl Memory {
-    fn remember(&mut self, hash: Vec<u8>, known: Option<Known>) {
-        match known {
-            Some(known) => {
-                if self.known.len() >= MOST {
-                    self.known.clear();
-                }
-                self.known.insert(hash, known);
-            }
-            None => {
-                if self.nobody.len() >= MOST {
-                    self.nobody.clear();
-                }
-                self.nobody.insert(hash);
-            }
-        }
-    }
+/// Reads what is known of a secret.
+fn read_known(known: &Value) -> Option<Known> {
+    let networks = known["networks"].as_array()?.iter();
+    let networks = networks.map(|net| net.as_str()?.parse().ok());
+    Some(Known {
+        principal: Arc::new(read_principal(&known["who"])?),
+        expires_at: match &known["expires"] {
+            Value::Null => None,
+            at => Some(Timestamp::from_micros(at.as_i64()?)),
+        },
+        fresh_until: Some(Timestamp::from_micros(known["fresh"].as_i64()?)),
+        networks: networks.collect::<Option<_>>()?,
+    })
 }
 
 fn number(answer: &Value) -> Result<i64> {
@@ -215,19 +134,20 @@ impl Identity for RemoteIdentity {
         hash.update(if shown.cookie { b"cookie" } else { b"secret" });
         hash.update(shown.secret.as_bytes());
         let hash = hash.finish().as_ref().to_vec();
-        let known = match self.remembered(&hash) {
+        let remembered = self.memory().recall(&hash, self.clock.now());
+        let known = match remembered {
             Some(known) => known,
             None => self.look_up(hash, shown).await?,
         };
         let now = self.clock.now();
-        Ok(known.filter(|known| known.is_good(now, shown.address)).map(|known| known.who))
+        Ok(known.filter(|known| known.is_good(now, shown.address)).map(|known| known.principal))
     }
 
     async fn current(&self, principal: &Principal) -> Result<Option<Arc<Principal>>> {
         // Two people's rights are looked at where one sees as another: nobody remembers that.
         let id = principal.session_id.as_deref().or(principal.key_id.as_deref());
         let id = id.filter(|_| principal.viewer.is_none());
-        if let Some(known) = id.and_then(|id| self.memory().current.get(id).cloned()) {
+        if let Some(known) = id.and_then(|id| self.memory().current(id)) {
             return Ok(known);
         }
         let body = json!({"who": write_principal(principal)});
@@ -236,12 +156,8 @@ impl Identity for RemoteIdentity {
             Value::Null => None,
             who => Some(Arc::new(read_principal(who).ok_or_else(unreadable)?)),
         };
-        let mut memory = self.memory();
-        if let Some(id) = id
-            && memory.number == number
-            && memory.current.len() < MOST
-        {
-            memory.current.insert(id.to_owned(), who.clone());
+        if let Some(id) = id {
+            self.memory().remember_current(number, id, &who);
         }
         Ok(who)
     }

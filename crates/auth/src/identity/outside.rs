@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use forebay_contract::Shown;
+use forebay_contract::{Known, Shown};
 use forebay_db::{DbError, Look};
 use forebay_model::principal::Principal;
 use forebay_model::time::Timestamp;
 
-use super::{Directory, Known, within};
+use super::{Directory, within};
 use crate::directory;
 use crate::issuer::{Passport, Source};
 use crate::sql::head;
@@ -61,10 +61,7 @@ impl Directory {
             fresh_until: Some(Timestamp::from_micros(checked)),
             networks: Arc::new([]),
         };
-        let mut memory = self.memory();
-        if memory.number == number {
-            memory.remember(hash, Some(known.clone()));
-        }
+        self.memory().remember(number, hash, Some(known.clone()));
         Ok(known)
     }
 
