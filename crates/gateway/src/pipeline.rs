@@ -26,7 +26,7 @@ use crate::limit::{Asked, Stage};
 use crate::note::Route;
 use crate::passage::Passage;
 use crate::pattern::Place;
-use crate::routes::{Theirs, host};
+use crate::routes::{OfUsers, host};
 use crate::{Entrance, Gateway, answer, cors, request_id, shield};
 
 impl Gateway {
@@ -136,7 +136,7 @@ impl Gateway {
     fn finish(&self, passage: &Arc<Passage>, mut response: Response) -> Response {
         let config = &self.inner.config;
         // What users' services say stands.
-        let theirs = response.extensions_mut().remove::<Theirs>().is_some();
+        let theirs = response.extensions_mut().remove::<OfUsers>().is_some();
         if !theirs {
             // Errors become documents in one place, which knows the request's id.
             answer::finish(&mut response, &passage.id);

@@ -26,7 +26,7 @@ pub use table::Table;
 
 pub(crate) use plan::Snapshot;
 pub(crate) use request::host;
-pub(crate) use step::Theirs;
+pub(crate) use step::OfUsers;
 
 #[cfg(test)]
 mod tests;

@@ -34,7 +34,7 @@ static ROLES: HeaderName = HeaderName::from_static("forebay-roles");
 
 /// An answer of a user's service: what it does not say is not for us to say.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Theirs;
+pub(crate) struct OfUsers;
 
 impl Gateway {
     /// The route that a request takes; none for Forebay's own services.
@@ -108,7 +108,7 @@ impl Gateway {
                 let at = split::pick(weights, route.turn.next());
                 let name = split.get(at).map_or("", |(name, _)| name.as_str());
                 let mut response = self.forward(passage, route, name, request).await?;
-                response.extensions_mut().insert(Theirs);
+                response.extensions_mut().insert(OfUsers);
                 response
             }
             Action::Redirect { status, .. } => {
@@ -116,7 +116,7 @@ impl Gateway {
                 *response.status_mut() = *status;
                 let place = place(route, &passage.uri, request.headers())?;
                 response.headers_mut().insert(LOCATION, place);
-                response.extensions_mut().insert(Theirs);
+                response.extensions_mut().insert(OfUsers);
                 response
             }
             Action::Answer { status, body, content_type } => {
@@ -125,7 +125,7 @@ impl Gateway {
                 if let Ok(kind) = HeaderValue::try_from(content_type) {
                     response.headers_mut().insert(CONTENT_TYPE, kind);
                 }
-                response.extensions_mut().insert(Theirs);
+                response.extensions_mut().insert(OfUsers);
                 response
             }
         };
