@@ -13,8 +13,9 @@ pub mod period;
 pub mod principal;
 pub mod record;
 pub mod schema;
-mod search;
+pub mod search;
 pub mod stream;
+pub mod text;
 pub mod time;
 
 pub use error::{Code, Error, FieldError, Result};

@@ -2,16 +2,20 @@
 
 mod branching;
 mod counted;
+mod walk;
 
 use std::fmt;
+use std::sync::Arc;
 
 use jsonschema::error::ValidationErrorKind;
 use jsonschema::{Draft, PatternOptions, ValidationError, Validator};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::error::FieldError;
 use crate::field::{FieldPath, push_pointer};
+use crate::search::SearchField;
 use counted::{Counted, Seen};
+use walk::Walk;
 
 /// The most bytes that an indexed string may have.
 pub const MAX_INDEXED_BYTES: usize = 1024;
@@ -73,6 +77,7 @@ pub struct Declared {
 pub struct Schema {
     validator: Validator<Counted>,
     declared: Vec<Declared>,
+    searched: Arc<[SearchField]>,
 }
 
 impl fmt::Debug for Schema {
@@ -108,7 +113,9 @@ impl Schema {
             .offline()
             .build(schema);
         match built {
-            Ok(validator) => Ok(Schema { validator, declared: walk.declared }),
+            Ok(validator) => {
+                Ok(Schema { validator, declared: walk.declared, searched: walk.searched.into() })
+            }
             Err(error) => {
                 let text = error.to_string();
                 let mut path = error.instance_path().to_string();
@@ -123,6 +130,11 @@ impl Schema {
     /// The fields that `properties` declare, in their order.
     pub fn declared(&self) -> &[Declared] {
         &self.declared
+    }
+
+    /// The fields that `x-search` stands on, those that it leaves out among them.
+    pub fn searched(&self) -> &Arc<[SearchField]> {
+        &self.searched
     }
 
     /// Checks a record's `data`; says the first things that are wrong, at most eight.
@@ -224,145 +236,6 @@ fn shorten(mut message: String) -> String {
         message.push('…');
     }
     message
-}
-
-/// Keywords that hold one schema, a list of schemas, or schemas by name.
-const ONE: &[&str] = &[
-    "additionalProperties",
-    "contains",
-    "contentSchema",
-    "else",
-    "if",
-    "items",
-    "not",
-    "propertyNames",
-    "then",
-    "unevaluatedItems",
-    "unevaluatedProperties",
-];
-const LIST: &[&str] = &["allOf", "anyOf", "oneOf", "prefixItems"];
-const NAMED: &[&str] = &["$defs", "definitions", "dependentSchemas", "patternProperties"];
-
-#[derive(Default)]
-struct Walk {
-    declared: Vec<Declared>,
-    errors: Vec<FieldError>,
-}
-
-impl Walk {
-    /// Walks a schema that stands on a chain of `properties` from the root.
-    fn object(&mut self, schema: &Map<String, Value>, names: &mut Vec<String>, at: &str) {
-        if let Some(path) = FieldPath::new(names.clone()) {
-            self.declare(schema, path, at);
-        } else {
-            self.refuse_extensions(schema, at);
-        }
-        for (name, below) in schema {
-            let here = child(at, name);
-            match below {
-                Value::Object(properties) if name == "properties" => {
-                    for (property, below) in properties {
-                        let at = child(&here, property);
-                        if let Some(below) = below.as_object() {
-                            names.push(property.clone());
-                            self.object(below, names, &at);
-                            names.pop();
-                        }
-                    }
-                }
-                below => self.keyword(name, below, &here),
-            }
-        }
-    }
-
-    fn keyword(&mut self, name: &str, below: &Value, here: &str) {
-        match below {
-            Value::Object(schema) if ONE.contains(&name) => self.elsewhere(schema, here),
-            Value::Object(named) if NAMED.contains(&name) || name == "properties" => {
-                for (key, schema) in named {
-                    if let Some(schema) = schema.as_object() {
-                        self.elsewhere(schema, &child(here, key));
-                    }
-                }
-            }
-            Value::Array(list) if LIST.contains(&name) => {
-                for (key, schema) in list.iter().enumerate() {
-                    if let Some(schema) = schema.as_object() {
-                        self.elsewhere(schema, &child(here, &key.to_string()));
-                    }
-                }
-            }
-            _ => {}
-        }
-    }
-
-    /// Walks a schema that does not stand for one place of a record.
-    fn elsewhere(&mut self, schema: &Map<String, Value>, at: &str) {
-        self.refuse_extensions(schema, at);
-        for (name, below) in schema {
-            self.keyword(name, below, &child(at, name));
-        }
-    }
-
-    fn refuse_extensions(&mut self, schema: &Map<String, Value>, at: &str) {
-        for name in ["x-index", "x-search"] {
-            if schema.contains_key(name) {
-                let message = "stands only on a field reached through `properties`";
-                self.errors.push(FieldError::new(child(at, name), "misplaced", message));
-            }
-        }
-    }
-
-    fn declare(&mut self, schema: &Map<String, Value>, path: FieldPath, at: &str) {
-        let scalar = scalar_of(schema.get("type"));
-        let indexed = match schema.get("x-index") {
-            None => false,
-            Some(Value::Bool(asked)) => *asked,
-            Some(_) => {
-                let at = child(at, "x-index");
-                self.errors.push(FieldError::new(at, "type_mismatch", "true or false"));
-                false
-            }
-        };
-        if indexed && scalar.is_none() {
-            let message = "an index needs one scalar type, or that and null";
-            self.errors.push(FieldError::new(child(at, "type"), "type_mismatch", message));
-        }
-        if indexed && path.segments().iter().any(|name| name.contains('.')) {
-            let message = "the name of an indexed field has no dot";
-            self.errors.push(FieldError::new(at, "path_invalid", message));
-        }
-        if let Some(search) = schema.get("x-search") {
-            self.errors.extend(crate::search::fault(search, &child(at, "x-search")));
-        }
-        self.declared.push(Declared { path, scalar, indexed });
-        let indexed = self.declared.iter().filter(|d| d.indexed).count();
-        if self.declared.len() == MAX_FIELDS + 1 {
-            self.errors.push(FieldError::new(at, "too_long", "a schema declares ≤ 1000 fields"));
-        }
-        if indexed == MAX_INDEXED_FIELDS + 1 {
-            self.errors.push(FieldError::new(at, "too_long", "a stream indexes ≤ 32 fields"));
-        }
-    }
-}
-
-fn child(at: &str, name: &str) -> String {
-    let mut path = at.to_owned();
-    push_pointer(&mut path, name);
-    path
-}
-
-fn scalar_of(ty: Option<&Value>) -> Option<ScalarType> {
-    match ty? {
-        Value::String(name) => ScalarType::from_name(name),
-        Value::Array(names) => match names.as_slice() {
-            [a, b] if b == "null" => ScalarType::from_name(a.as_str()?),
-            [a, b] if a == "null" => ScalarType::from_name(b.as_str()?),
-            [a] => ScalarType::from_name(a.as_str()?),
-            _ => None,
-        },
-        _ => None,
-    }
 }
 
 /// Finds the reference that a message speaks of.

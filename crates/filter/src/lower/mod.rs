@@ -31,6 +31,32 @@ pub enum Condition {
     Test(Place, Test),
     /// Two places that compare.
     Between(Operator, Place, Place),
+    /// What a search field has; only for engines that search.
+    Words(Words),
+}
+
+/// What a search field has, or has not where `positive` is false.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Words {
+    /// The field's place among those that the stream searches.
+    pub field: usize,
+    /// What is asked.
+    pub test: WordTest,
+    /// Whether it has it.
+    pub positive: bool,
+}
+
+/// What is asked of a search field; words are as the field compares them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum WordTest {
+    /// A word of a text field.
+    Word(String),
+    /// A word of a text field that begins so.
+    Prefix(String),
+    /// Words of a text field that stand one behind the other, in one text.
+    Phrase(Vec<String>),
+    /// One of a keyword field's values.
+    Value(String),
 }
 
 impl Condition {

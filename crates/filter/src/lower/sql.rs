@@ -43,7 +43,8 @@ impl Sql {
     /// Appends a condition on the table of a stream.
     pub fn condition(&mut self, stream: i64, condition: &Condition) {
         match condition {
-            Condition::All => self.push("1 = 1"),
+            // Words are never lowered for SQL; a superset would be right all the same.
+            Condition::All | Condition::Words(_) => self.push("1 = 1"),
             Condition::None => self.push("1 = 0"),
             Condition::And(parts) => self.joined(stream, parts, " AND "),
             Condition::Or(parts) => self.joined(stream, parts, " OR "),
