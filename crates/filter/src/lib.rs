@@ -24,6 +24,7 @@ mod places;
 mod print;
 mod scope;
 pub mod span;
+pub mod stat;
 mod types;
 mod value;
 mod zone;

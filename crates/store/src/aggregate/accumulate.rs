@@ -1,11 +1,9 @@
 //! What is kept of a group's values until all records were seen.
 
 use forebay_filter::Val;
+use forebay_filter::stat::{Distinct, Sketch, Sum};
 
-use super::distinct::Distinct;
 use super::scalar::{Scalar, nearest};
-use super::sketch::Sketch;
-use super::sum::Sum;
 
 /// What must be kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,12 +2,12 @@
 
 use forebay_filter::ast::{Call, Expr, Kind, Literal};
 use forebay_filter::span::Span;
+use forebay_filter::stat::Total;
 use forebay_filter::{Expression, Mistake, Mistakes, Scope, Type, parse};
 use forebay_model::field::nearest;
 
 use super::accumulate::{Accumulator, Keep};
 use super::scalar::{Scalar, nearest as nearest_double};
-use super::sum::Total;
 
 /// What is said of the values of a group.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -7,7 +7,6 @@
 mod accumulate;
 mod answer;
 mod bucket;
-mod distinct;
 mod engine;
 mod level;
 mod metric;
@@ -16,8 +15,6 @@ mod question;
 mod reader;
 mod request;
 mod scalar;
-mod sketch;
-mod sum;
 mod table;
 mod walk;
 

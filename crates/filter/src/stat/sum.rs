@@ -6,7 +6,7 @@
 
 use smallvec::SmallVec;
 
-use super::scalar::double;
+use super::double;
 
 /// A sum of doubles, as terms that do not overlap, the smallest first.
 #[derive(Debug, Clone, Default)]
@@ -65,7 +65,7 @@ const SCALE: f64 = f64::from_bits((1023 + 200) << 52);
 
 /// A sum of integers and doubles, with how many they were.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Sum {
+pub struct Sum {
     /// Of the integers. 2⁶³ of them fit.
     whole: i128,
     terms: Terms,
@@ -78,28 +78,32 @@ pub(crate) struct Sum {
 
 /// What a sum is.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Total {
+pub enum Total {
+    /// Of integers.
     Int(i128),
+    /// Of doubles, or of both.
     Double(f64),
 }
 
 impl Sum {
-    pub(crate) fn add_int(&mut self, value: i64) {
+    /// Adds an integer.
+    pub fn add_int(&mut self, value: i64) {
         self.add_ints(value.into(), 1);
     }
 
     /// Adds the exact sum of some integers.
-    pub(crate) fn add_ints(&mut self, sum: i128, count: u64) {
+    pub fn add_ints(&mut self, sum: i128, count: u64) {
         self.whole += sum;
         self.count += count;
     }
 
-    pub(crate) fn add_double(&mut self, value: f64) {
+    /// Adds a finite double.
+    pub fn add_double(&mut self, value: f64) {
         self.add_doubles(value, 1, 0.0);
     }
 
     /// Adds a finite sum of some doubles that may be off by `doubt`.
-    pub(crate) fn add_doubles(&mut self, sum: f64, count: u64, doubt: f64) {
+    pub fn add_doubles(&mut self, sum: f64, count: u64, doubt: f64) {
         if sum.abs() < HUGE {
             self.terms.add(sum);
         } else {
@@ -110,19 +114,32 @@ impl Sum {
         self.doubt += doubt;
     }
 
+    /// Adds what another one holds.
+    pub fn merge(&mut self, other: &Sum) {
+        self.whole += other.whole;
+        other.terms.0.iter().for_each(|term| self.terms.add(*term));
+        if let Some(huge) = &other.huge {
+            let own = self.huge.get_or_insert_default();
+            huge.0.iter().for_each(|term| own.add(*term));
+        }
+        self.doubles |= other.doubles;
+        self.count += other.count;
+        self.doubt += other.doubt;
+    }
+
     /// What it holds beside itself, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         let heap = |terms: &Terms| if terms.0.spilled() { terms.0.capacity() * 8 } else { 0 };
         heap(&self.terms) + self.huge.as_ref().map_or(0, |huge| heap(huge) + size_of::<Terms>())
     }
 
     /// Whether what engines rounded on the way stays far below what is promised.
-    pub(crate) fn is_sure(&self) -> bool {
+    pub fn is_sure(&self) -> bool {
         self.doubt == 0.0 || self.doubt <= self.scaled().0.abs() * 5e-10
     }
 
     /// The sum; nothing when there was nothing to add, or when no double holds it.
-    pub(crate) fn total(&self) -> Option<Total> {
+    pub fn total(&self) -> Option<Total> {
         if self.count == 0 {
             return None;
         }
@@ -134,7 +151,7 @@ impl Sum {
     }
 
     /// The mean; nothing when there is nothing.
-    pub(crate) fn mean(&self) -> Option<f64> {
+    pub fn mean(&self) -> Option<f64> {
         if self.count == 0 {
             return None;
         }

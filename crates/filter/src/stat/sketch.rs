@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::scalar::double;
+use super::double;
 
 /// As many values are kept as they are.
 const FEW: usize = 512;
@@ -16,14 +16,16 @@ const GAMMA: f64 = (1.0 + ERROR) / (1.0 - ERROR);
 
 /// What is kept of the values.
 #[derive(Debug, Clone)]
-pub(crate) enum Sketch {
+pub enum Sketch {
+    /// All of them.
     Few(Vec<f64>),
+    /// Buckets.
     Many(Box<Buckets>),
 }
 
 /// How many values each bucket holds.
 #[derive(Debug, Clone)]
-pub(crate) struct Buckets {
+pub struct Buckets {
     negative: BTreeMap<i32, u64>,
     zeros: u64,
     positive: BTreeMap<i32, u64>,
@@ -32,13 +34,20 @@ pub(crate) struct Buckets {
     greatest: f64,
 }
 
+impl Default for Sketch {
+    fn default() -> Sketch {
+        Sketch::new()
+    }
+}
+
 impl Sketch {
-    pub(crate) fn new() -> Sketch {
+    /// Nothing yet.
+    pub fn new() -> Sketch {
         Sketch::Few(Vec::new())
     }
 
     /// Takes a finite value.
-    pub(crate) fn add(&mut self, value: f64) {
+    pub fn add(&mut self, value: f64) {
         match self {
             Sketch::Few(values) if values.len() < FEW => values.push(value),
             Sketch::Few(values) => {
@@ -51,12 +60,32 @@ impl Sketch {
         }
     }
 
-    pub(crate) fn is_approximate(&self) -> bool {
+    /// Takes what another one holds.
+    pub fn merge(&mut self, other: &Sketch) {
+        match other {
+            Sketch::Few(values) => values.iter().for_each(|value| self.add(*value)),
+            Sketch::Many(theirs) => {
+                let mut own = match std::mem::replace(self, Sketch::new()) {
+                    Sketch::Many(own) => own,
+                    Sketch::Few(values) => {
+                        let mut own = Box::new(Buckets::new());
+                        values.iter().for_each(|value| own.add(*value));
+                        own
+                    }
+                };
+                own.merge(theirs);
+                *self = Sketch::Many(own);
+            }
+        }
+    }
+
+    /// Whether its answers are not exact.
+    pub fn is_approximate(&self) -> bool {
         matches!(self, Sketch::Many(_))
     }
 
     /// What it holds beside itself, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Sketch::Few(values) => values.capacity() * size_of::<f64>(),
             // A node of the tree is about half full.
@@ -67,7 +96,7 @@ impl Sketch {
     }
 
     /// The least value that at least a share `q` of all values do not exceed (nearest rank).
-    pub(crate) fn quantile(&self, q: f64) -> Option<f64> {
+    pub fn quantile(&self, q: f64) -> Option<f64> {
         match self {
             Sketch::Few(values) if values.is_empty() => None,
             Sketch::Few(values) => {
@@ -114,6 +143,18 @@ impl Buckets {
         } else {
             *self.positive.entry(bucket(value)).or_default() += 1;
         }
+    }
+
+    fn merge(&mut self, other: &Buckets) {
+        for (own, theirs) in
+            [(&mut self.negative, &other.negative), (&mut self.positive, &other.positive)]
+        {
+            theirs.iter().for_each(|(at, count)| *own.entry(*at).or_default() += count);
+        }
+        self.zeros += other.zeros;
+        self.count += other.count;
+        self.least = self.least.min(other.least);
+        self.greatest = self.greatest.max(other.greatest);
     }
 
     /// About the value of a rank.

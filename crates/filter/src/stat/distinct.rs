@@ -7,9 +7,10 @@
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use forebay_filter::Val;
+use crate::value::Val;
 
-use super::scalar::{double, whole};
+use super::double;
+use crate::number::exact_int;
 
 /// As many are counted one by one.
 const FEW: usize = 16_384;
@@ -21,19 +22,47 @@ const MOST: usize = 64 - BITS as usize + 1;
 
 /// The hashes of the values, or what HyperLogLog keeps of them.
 #[derive(Debug, Clone)]
-pub(crate) enum Distinct {
+pub enum Distinct {
+    /// Their hashes.
     Few(HashSet<u64>),
+    /// Registers.
     Many(Box<[u8]>),
 }
 
+impl Default for Distinct {
+    fn default() -> Distinct {
+        Distinct::new()
+    }
+}
+
 impl Distinct {
-    pub(crate) fn new() -> Distinct {
+    /// Nothing yet.
+    pub fn new() -> Distinct {
         Distinct::Few(HashSet::new())
     }
 
     /// Takes a value; what is unknown is none.
-    pub(crate) fn add(&mut self, val: &Val<'_>) {
+    pub fn add(&mut self, val: &Val<'_>) {
         let Some(hash) = hash(val) else { return };
+        self.note(hash);
+    }
+
+    /// Takes what another one holds.
+    pub fn merge(&mut self, other: &Distinct) {
+        match (&mut *self, other) {
+            (_, Distinct::Few(hashes)) => hashes.iter().for_each(|hash| self.note(*hash)),
+            (Distinct::Many(own), Distinct::Many(theirs)) => {
+                own.iter_mut().zip(theirs).for_each(|(own, theirs)| *own = (*own).max(*theirs));
+            }
+            (Distinct::Few(hashes), Distinct::Many(theirs)) => {
+                let mut registers = theirs.clone();
+                hashes.iter().for_each(|hash| note(&mut registers, *hash));
+                *self = Distinct::Many(registers);
+            }
+        }
+    }
+
+    fn note(&mut self, hash: u64) {
         match self {
             Distinct::Few(hashes) => {
                 hashes.insert(hash);
@@ -47,12 +76,13 @@ impl Distinct {
         }
     }
 
-    pub(crate) fn is_approximate(&self) -> bool {
+    /// Whether the count is not exact.
+    pub fn is_approximate(&self) -> bool {
         matches!(self, Distinct::Many(_))
     }
 
     /// What it holds beside itself, in bytes.
-    pub(crate) fn bytes(&self) -> usize {
+    pub fn bytes(&self) -> usize {
         match self {
             Distinct::Few(hashes) => hashes.capacity() * 10,
             Distinct::Many(registers) => registers.len(),
@@ -60,7 +90,7 @@ impl Distinct {
     }
 
     /// How many distinct values there were, about.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         match self {
             Distinct::Few(hashes) => u64::try_from(hashes.len()).unwrap_or(u64::MAX),
             Distinct::Many(registers) => estimate(registers),
@@ -74,7 +104,7 @@ fn hash(val: &Val<'_>) -> Option<u64> {
     match val {
         Val::Bool(b) => (0_u8, b).hash(&mut hasher),
         Val::Int(n) => (1_u8, n).hash(&mut hasher),
-        Val::Double(d) => match whole(*d) {
+        Val::Double(d) => match exact_int(*d) {
             Some(n) => (1_u8, n).hash(&mut hasher),
             None => (2_u8, d.to_bits()).hash(&mut hasher),
         },
