@@ -65,7 +65,7 @@ impl Sketch {
         match other {
             Sketch::Few(values) => values.iter().for_each(|value| self.add(*value)),
             Sketch::Many(theirs) => {
-                let mut own = match std::mem::replace(self, Sketch::new()) {
+                let mut own = match std::mem::take(self) {
                     Sketch::Many(own) => own,
                     Sketch::Few(values) => {
                         let mut own = Box::new(Buckets::new());
