@@ -81,7 +81,7 @@ impl Keys {
                 self.beyond += 1;
                 return;
             }
-            self.insert(rule, name.clone(), State { seen: at, ..State::default() });
+            self.insert(rule, name, State { seen: at, ..State::default() });
         }
         let Some(key) = self.keys.get_mut(&text) else { return };
         // Each report moves the deadline; it is stored when it has moved by a good part.

@@ -93,7 +93,7 @@ impl Evaluator {
         let mut evaluator = Evaluator::new(rule, at);
         for saved in saved {
             match (&mut evaluator.state, &evaluator.rule.what) {
-                (State::Event(events), _) => events.restore(saved),
+                (State::Event(events), _) => events.restore(&saved),
                 (State::Threshold(windows), _) => windows.restore(saved),
                 (State::Absence(keys), What::Absence(absence)) => keys.restore(absence, saved, now),
                 (State::Absence(_), _) => {}
@@ -222,7 +222,7 @@ impl Events {
         self.changed.push(text);
     }
 
-    fn restore(&mut self, saved: Saved) {
+    fn restore(&mut self, saved: &Saved) {
         let number = |name: &str| saved.state.get(name).and_then(Value::as_i64).unwrap_or(0);
         let held = u64::try_from(number("held")).unwrap_or(0);
         self.told.insert(key_of(&saved.key), (saved.key.clone(), number("told"), held));
