@@ -6,11 +6,14 @@
 //! evaluation, backtest and tester run the same one, and the same records give the same answer.
 
 pub(crate) mod absence;
+pub(crate) mod backtest;
 pub(crate) mod evaluator;
 pub(crate) mod machine;
 pub(crate) mod measure;
+pub(crate) mod members;
 pub(crate) mod plan;
 pub(crate) mod spec;
+pub(crate) mod tester;
 pub(crate) mod threshold;
 
 use forebay_filter::Scope;
