@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn what_is_expected_comes_true_or_is_told() {
         let good = test(
-            json!([{"at": "59s", "firing": []}, {"at": "68s", "pending": [{"data.host": "a"}]},
+            &json!([{"at": "59s", "firing": []}, {"at": "68s", "pending": [{"data.host": "a"}]},
             {"at": "90s", "firing": [{"data.host": "a"}], "pending": []}]),
         );
         assert_eq!(Test::read(&good).ok().map(|test| test.run()), Some(Vec::new()));
