@@ -1,12 +1,13 @@
+import java.io.Closeable;
 import java.io.IOException;
 import java.io.PrintStream;
 import java.util.concurrent.CountDownLatch;
 
 /** When a server of the tests begins and ends. */
 class Lifetime {
-    /** Something that starts a server. */
+    /** Starts a server, and hands over what ends it in order. */
     interface Start {
-        void start() throws Exception;
+        Closeable start() throws Exception;
     }
 
     /**
@@ -20,7 +21,8 @@ class Lifetime {
         parent.setDaemon(true);
         parent.start();
         try {
-            server.start();
+            Closeable running = server.start();
+            Runtime.getRuntime().addShutdownHook(new Thread(() -> close(running), "close"));
         } catch (Throwable error) {
             // Threads of what started would keep the process.
             error.printStackTrace();
@@ -28,6 +30,14 @@ class Lifetime {
         }
         out.println("started");
         new CountDownLatch(1).await();
+    }
+
+    private static void close(Closeable server) {
+        try {
+            server.close();
+        } catch (IOException error) {
+            error.printStackTrace();
+        }
     }
 
     private static void watchParent() {

@@ -28,7 +28,7 @@ public class Launcher {
             // Without the module system, for the server is on the class path.
             PluginsLoader plugins = PluginsLoader.createPluginsLoader(
                 PluginsLoader.loadModulesBundles(modules), Set.of(), Map.of(), false);
-            new Node(environment, plugins).start();
+            return new Node(environment, plugins).start();
         });
     }
 }

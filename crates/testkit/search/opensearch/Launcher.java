@@ -21,7 +21,7 @@ public class Launcher {
                 InternalSettingsPreparer.prepareEnvironment(home, Map.of(), folder, () -> "test");
             LogConfigurator.setNodeName("test");
             LogConfigurator.configure(environment);
-            new Server(environment).start();
+            return new Server(environment).start();
         });
     }
 
