@@ -2,6 +2,7 @@
 //! OpenSearch of a test's own, on private ports in scratch folders; programs of others that speak
 //! with Forebay; the folder of published vectors and real files.
 
+mod ask;
 mod bouncer;
 mod clients;
 mod data;

@@ -1,23 +1,20 @@
 //! An Elasticsearch or an OpenSearch in a folder: made, started, paused, killed and started again.
 
 use std::fs::{self, File, TryLockError};
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::ask::ask;
 use crate::host::{free_port, run};
 use crate::postgres::Stop;
 use crate::search_jars::{JAVA, Product, programs};
 
 /// The log goes where a server's stderr goes: stdout is for the word that it has started.
 const LOGGING: &str = include_str!("../search/log4j2.properties");
-/// How long an answer may take; nothing that is asked here does.
-const ANSWER: Duration = Duration::from_secs(60);
 
 /// A running server; it ends with the value, and with this process, unless it is left running.
 #[derive(Debug)]
@@ -144,20 +141,7 @@ impl SearchServer {
 
     /// Sends a request with a body of JSON or of lines of it; returns the status and the answer.
     pub fn ask(&self, method: &str, path: &str, body: &str) -> Result<(u16, String)> {
-        let mut connection = TcpStream::connect(("127.0.0.1", self.port))?;
-        connection.set_read_timeout(Some(ANSWER))?;
-        // In HTTP/1.0 an answer is never in chunks, and ends with the connection.
-        let head = format!(
-            "{method} {path} HTTP/1.0\r\ncontent-type: application/json\r\n\
-             content-length: {}\r\n\r\n",
-            body.len()
-        );
-        connection.write_all(&[head.as_bytes(), body.as_bytes()].concat())?;
-        let mut answer = String::new();
-        connection.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("there is no answer")?;
-        let status = head.split(' ').nth(1).context("there is no status")?;
-        Ok((status.parse()?, body.to_owned()))
+        ask(self.port, method, path, body)
     }
 
     /// Waits until what it holds can be searched.

@@ -10,7 +10,7 @@ fn write(server: &SearchServer, version: u64) -> String {
     let action = format!(
         r#"{{"index": {{"_index": "a", "_id": "1", "version": {version}, "version_type": "external"}}}}"#
     );
-    let lines = format!("{action}\n{{\"written\": {version}}}\n");
+    let lines = format!("{action}\n{{\"written\":{version}}}\n");
     let (status, text) = server.ask("POST", "/_bulk?filter_path=items.*.status", &lines).unwrap();
     assert_eq!(status, 200, "{text}");
     text
@@ -48,7 +48,7 @@ fn serves(product: Product) {
     server.pause().unwrap();
     stopped(folder);
     server.resume().unwrap();
-    let latest = (200, r#"{"_version":8,"_source":{"written": 8}}"#.to_owned());
+    let latest = (200, r#"{"_version":8,"_source":{"written":8}}"#.to_owned());
     assert_eq!(found(&server), latest);
     let url = server.url();
     assert_eq!(SearchServer::find(product, folder).unwrap().unwrap().url(), url);
