@@ -88,7 +88,8 @@ pub(crate) fn programs(product: Product) -> Result<PathBuf> {
     }
     let place = product.place();
     // One process builds at a time: they share Maven's store. A killed one leaves no lock.
-    let turn = File::create(std::env::temp_dir().join("forebay-search.lock"))?;
+    let lock = std::env::temp_dir().join("forebay-search.lock");
+    let turn = File::create(&lock).with_context(|| lock.display().to_string())?;
     turn.lock()?;
     if !place.exists() {
         let new = place.with_extension("new");

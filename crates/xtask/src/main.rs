@@ -17,8 +17,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
-        ["services", "up"] => services::up()
-            .and_then(|told| told.iter().try_for_each(|(name, url)| say(&format!("{name}={url}")))),
+        ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         ["tidy"] => tidy::check(&root()),
         _ => Err(anyhow::anyhow!(USAGE)),

@@ -6,15 +6,18 @@ use std::path::PathBuf;
 use anyhow::{Context as _, Result};
 use forebay_testkit::{Postgres, Product, SearchServer, Stop};
 
-/// What a service is told to the tests by: a variable and a URL.
-pub(crate) type Told = (&'static str, String);
+use crate::say;
 
-/// Starts all that do not run; returns where they are.
-pub(crate) fn up() -> Result<Vec<Told>> {
-    started(&Service::ALL)
-        .into_iter()
-        .map(|(service, up)| Ok((service.variable(), up.context(service.name())?.0)))
-        .collect()
+/// Starts all that do not run; says where they are.
+pub(crate) fn up() -> Result<()> {
+    let mut all = Ok(());
+    for (service, up) in started(&Service::ALL) {
+        match up.context(service.name()) {
+            Ok((url, _)) => say(&format!("{}={url}", service.variable()))?,
+            Err(error) => all = Err(error),
+        }
+    }
+    all
 }
 
 /// Stops all and drops their folders.
@@ -24,7 +27,8 @@ pub(crate) fn down() -> Result<()> {
 
 /// What one run of the tests uses.
 pub(crate) struct Lent {
-    pub(crate) told: Vec<Told>,
+    /// Variables, and the URLs that are told to the tests by them.
+    pub(crate) told: Vec<(&'static str, String)>,
     ours: Vec<Service>,
 }
 
