@@ -18,7 +18,6 @@ mod open;
 mod password;
 mod quota;
 mod rights;
-mod seal;
 mod session;
 mod setup;
 mod sign_in;
@@ -37,16 +36,16 @@ use forebay_http::cursor::Sealer;
 use forebay_model::Result;
 use forebay_model::time::SharedClock;
 
-pub use open::{First, OpenError, Opened, sealer};
+pub use open::{First, OpenError, Opened, master, sealer};
 pub use password::Scheme;
 
 use config::AuthConfig;
+use forebay_db::seal::Master;
 use identity::Directory;
 use issuer::Issuers;
 use password::Hasher;
 use password::pool::Pool;
 use quota::Counts;
-use seal::Master;
 use session::Secrets;
 use throttle::Throttle;
 use token::keyring::Keyring;

@@ -15,7 +15,7 @@ use crate::config::AuthConfig;
 use crate::controllers::accounts::{one_is_left, unknown_role};
 use crate::controllers::{Done, invitations, read_name, reset, users};
 use crate::email;
-use crate::open::{OpenError, checked_master};
+use crate::open::OpenError;
 use crate::password::rules::{self, Owner};
 use crate::password::{Hasher, Password};
 use crate::session::Secrets;
@@ -57,7 +57,7 @@ impl Offline {
         clock: SharedClock,
         config: &AuthConfig,
     ) -> std::result::Result<Offline, OpenError> {
-        let master = checked_master(db, config).await?;
+        let master = crate::open::master(db, config).await?;
         Ok(Offline {
             db: db.clone(),
             clock,

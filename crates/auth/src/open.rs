@@ -14,7 +14,6 @@ use crate::issuer::Issuers;
 use crate::password::pool::Pool;
 use crate::password::{Hasher, Scheme};
 use crate::quota::Counts;
-use crate::seal::Master;
 use crate::session::Secrets;
 use crate::sql::setting::{self, ADMIN_KEY, CURSOR_SECRET, FINGERPRINT, SETUP};
 use crate::sql::{account, person, signing_key};
@@ -22,6 +21,7 @@ use crate::throttle::Throttle;
 use crate::token::jws::SigningKey;
 use crate::token::keyring::{self, Key, Keyring};
 use crate::{Auth, Inner, directory, key, setup};
+use forebay_db::seal::Master;
 
 /// What signing keys are sealed for.
 const SEALED_KEY: &str = "signing key";
@@ -34,6 +34,8 @@ pub struct Opened {
     pub made: Option<String>,
     /// What cursors are signed with; the same for all processes of a deployment.
     pub sealer: Sealer,
+    /// What secrets are sealed with; the same for all processes of a deployment.
+    pub master: Master,
     /// The token of the setup link, for as long as no person is an administrator.
     pub setup: Option<String>,
 }
@@ -131,14 +133,14 @@ impl Auth {
             issuers,
             keyring,
             secrets,
-            master,
+            master: master.clone(),
             config,
         };
         let auth = Auth { inner: Arc::new(inner) };
         auth.find_dearest().await?;
         auth.turn_keys().await?;
         let setup = setup::pending(&auth).await?;
-        Ok(Opened { auth, made, sealer, setup })
+        Ok(Opened { auth, made, sealer, master, setup })
     }
 
     /// Finds the dearest hash in use: whoever is not known is to cost as much.
@@ -208,8 +210,8 @@ fn other_issuers(
     issuers.map(Arc::new).map_err(wrong)
 }
 
-/// Finds the master key, and refuses one that is not the database's.
-pub(crate) async fn checked_master(db: &Db, config: &AuthConfig) -> Result<Master, OpenError> {
+/// Finds the master key, and refuses one that is not the database's; for a process without this service.
+pub async fn master(db: &Db, config: &AuthConfig) -> Result<Master, OpenError> {
     let master = find_master(db, config).await?;
     let kept = keep(db, master.fingerprint().to_vec(), None).await?;
     check(&master, &kept)?;

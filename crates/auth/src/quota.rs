@@ -7,8 +7,8 @@ use forebay_db::{Db, Lane};
 use forebay_model::Result;
 use forebay_model::time::{SharedClock, Timestamp};
 
-use crate::seal::Master;
 use crate::sql::quota;
+use forebay_db::seal::Master;
 
 /// At most one part in so many of what is left is handed out at once, unless more is needed: towards
 /// its end a quota is shared out in small pieces, so that little lies with whoever does not need it.

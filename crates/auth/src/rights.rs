@@ -12,7 +12,18 @@ const MAX_SCOPE_BYTES: usize = 100;
 /// Built-in roles; none can be changed.
 pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
     ("admin", &["*:*"]),
-    ("editor", &["streams:read", "records:read", "records:write"]),
+    (
+        "editor",
+        &[
+            "streams:read",
+            "records:read",
+            "records:write",
+            "rules:*@own",
+            "channels:*@own",
+            "deliveries:*@own",
+            "silences:*@own",
+        ],
+    ),
     ("ingest", &["records:write"]),
     (
         "operator",
@@ -24,6 +35,10 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
             "access:bypass",
             "gateway:read",
             "metrics:read",
+            "rules:*",
+            "channels:*",
+            "deliveries:*",
+            "silences:*",
         ],
     ),
     ("viewer", &["streams:read", "records:read"]),
@@ -63,7 +78,7 @@ fn one(text: &str) -> Result<Permission, String> {
         permission.ok_or("written `resource:action` or `resource:action@stream/name`")?;
     if !is_scope(permission.scope()) {
         return Err(
-            "a scope is `*`, `stream/name` or `route/name`, which may end in `*`".to_owned()
+            "a scope is `*`, `own`, `stream/name` or `route/name`, which may end in `*`".to_owned()
         );
     }
     let (resource, action) = permission.right();
@@ -83,7 +98,7 @@ fn is_scope(scope: &str) -> bool {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
     let name = scope.strip_prefix("stream/").or_else(|| scope.strip_prefix("route/"));
     let name = name.map(|name| name.strip_suffix('*').unwrap_or(name));
-    scope == "*" || name.is_some_and(|name| name.chars().all(good))
+    scope == "*" || scope == "own" || name.is_some_and(|name| name.chars().all(good))
 }
 
 /// As the API shows and the database keeps them.

@@ -10,7 +10,7 @@ use forebay_model::time::Timestamp;
 use forebay_model::{Error, Result};
 
 use crate::key::checksum;
-use crate::seal::Master;
+use forebay_db::seal::Master;
 
 const SECOND: i64 = 1_000_000;
 /// How long a session lasts, whatever is done with it.

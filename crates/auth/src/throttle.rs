@@ -11,7 +11,7 @@ use aws_lc_rs::hmac;
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, Result};
 
-use crate::seal::Master;
+use forebay_db::seal::Master;
 
 const SECOND: i64 = 1_000_000;
 /// The most cells; then those that are nearest to being forgotten go.

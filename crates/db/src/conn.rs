@@ -30,6 +30,17 @@ pub struct Insert {
     pub rows: Vec<Row>,
 }
 
+/// A statement that is run for many rows of parameters.
+#[derive(Debug, Clone, Copy)]
+pub struct Each {
+    /// For one of them.
+    pub one: &'static str,
+    /// For all of them at once, on PostgreSQL.
+    pub many: &'static str,
+    /// The parameters' types.
+    pub kinds: &'static [Kind],
+}
+
 impl Conn {
     /// Which SQL it speaks.
     pub fn dialect(&self) -> Dialect {
@@ -70,6 +81,20 @@ impl Conn {
         let sql = self.dialect().insert(&insert.table, &insert.columns);
         let kinds = insert.columns.iter().map(|(_, kind)| *kind).collect();
         self.many(&sql, kinds, insert.rows).await
+    }
+
+    /// Inserts those of many rows that are not there yet, by any of the table's unique keys.
+    pub async fn insert_new(&mut self, insert: Insert) -> Result<(), DbError> {
+        let sql = self.dialect().insert(&insert.table, &insert.columns) + " ON CONFLICT DO NOTHING";
+        let kinds = insert.columns.iter().map(|(_, kind)| *kind).collect();
+        self.many(&sql, kinds, insert.rows).await
+    }
+
+    /// Runs one statement for each row of parameters: one after the other on SQLite, all at once over
+    /// arrays on PostgreSQL, where each parameter is an array of its kind and `sql` has `UNNEST` of them.
+    pub async fn each(&mut self, sql: Each, rows: Vec<Row>) -> Result<(), DbError> {
+        let text = if self.dialect() == Dialect::Sqlite { sql.one } else { sql.many };
+        self.many(text, sql.kinds.to_vec(), rows).await
     }
 
     /// Inserts into two tables and runs a statement, all three on their way at once where the engine is

@@ -46,6 +46,12 @@ impl Dialect {
         })
     }
 
+    /// What ends a `SELECT` whose rows are held until the transaction ends, so that another process
+    /// takes others. SQLite has one writer.
+    pub fn skip_locked(self) -> &'static str {
+        if self == Dialect::Sqlite { "" } else { " FOR UPDATE SKIP LOCKED" }
+    }
+
     fn column_type(self, scalar: ScalarType) -> &'static str {
         match (scalar, self) {
             (ScalarType::String, Dialect::Sqlite) => "TEXT",

@@ -9,11 +9,12 @@ pub mod log;
 mod migrate;
 pub mod outbox;
 pub mod postgres;
+pub mod seal;
 mod sqlite;
 pub mod value;
 pub mod writer;
 
-pub use conn::{Conn, Insert};
+pub use conn::{Conn, Each, Insert};
 pub use db::{Db, Look, Settings};
 pub use dialect::{Dialect, Order};
 pub use error::DbError;

@@ -21,7 +21,7 @@ pub(crate) struct Cli {
 enum Command {
     /// Run Forebay, or those of its parts that are named.
     Serve {
-        /// gateway, auth, process, store; all of them when none is named. Apart they share one
+        /// gateway, auth, process, store, notify; all of them when none is named. Apart they share one
         /// PostgreSQL.
         #[arg(value_enum, value_name = "PART", value_delimiter = ',')]
         parts: Vec<Part>,

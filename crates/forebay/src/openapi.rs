@@ -15,6 +15,7 @@ pub(crate) fn operations(part: Part) -> Result<Vec<(Method, String)>, Failure> {
         Part::Auth => forebay_auth::api::Api::openapi(),
         Part::Process => forebay_process::api::Api::openapi(),
         Part::Store => forebay_store::api::Api::openapi(),
+        Part::Notify => forebay_notify::api::Api::openapi(),
         // These it answers itself.
         Part::Gateway => forebay_gateway::api::Api::openapi(),
     };
@@ -42,6 +43,7 @@ pub(crate) fn document() -> Result<String, serde_json::Error> {
     let mut api = forebay_store::api::Api::openapi();
     api.merge(forebay_process::api::Api::openapi());
     api.merge(forebay_auth::api::Api::openapi());
+    api.merge(forebay_notify::api::Api::openapi());
     api.merge(forebay_gateway::api::Api::openapi());
     api.info = InfoBuilder::new()
         .title("Forebay")
@@ -62,7 +64,7 @@ mod tests {
 
     #[test]
     fn each_operation_belongs_to_one_service() {
-        let services = [Part::Auth, Part::Gateway, Part::Process, Part::Store];
+        let services = [Part::Auth, Part::Gateway, Part::Notify, Part::Process, Part::Store];
         let mut all: Vec<(String, String)> = services
             .into_iter()
             .flat_map(|part| operations(part).unwrap())

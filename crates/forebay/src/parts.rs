@@ -19,11 +19,13 @@ pub(crate) enum Part {
     Process,
     /// Keeps and finds them.
     Store,
+    /// Tells people and programs.
+    Notify,
 }
 
-const ALL: [Part; 4] = [Part::Gateway, Part::Auth, Part::Process, Part::Store];
+const ALL: [Part; 5] = [Part::Gateway, Part::Auth, Part::Process, Part::Store, Part::Notify];
 /// Those that have data.
-const SERVICES: [Part; 3] = [Part::Auth, Part::Process, Part::Store];
+const SERVICES: [Part; 4] = [Part::Auth, Part::Process, Part::Store, Part::Notify];
 
 impl Part {
     /// As it is called in settings, metrics and logs.
@@ -33,6 +35,7 @@ impl Part {
             Part::Auth => "auth",
             Part::Process => "process",
             Part::Store => "store",
+            Part::Notify => "notify",
         }
     }
 
@@ -43,6 +46,7 @@ impl Part {
             Part::Auth => &services.auth,
             Part::Process => &services.process,
             Part::Store => &services.store,
+            Part::Notify => &services.notify,
         }
     }
 }
@@ -72,12 +76,12 @@ impl Parts {
         SERVICES.into_iter().any(|part| self.has(part))
     }
 
-    /// The services that this process asks in another one: the gateway all of them, and `store` asks
-    /// `auth` who may go on reading.
+    /// The services that this process asks in another one: the gateway all of them, and `store` and
+    /// `notify` ask `auth` who may go on reading.
     pub(crate) fn elsewhere(&self) -> Vec<Part> {
         let asked = |part: &Part| {
-            !self.has(*part)
-                && (self.has(Part::Gateway) || *part == Part::Auth && self.has(Part::Store))
+            let reads = self.has(Part::Store) || self.has(Part::Notify);
+            !self.has(*part) && (self.has(Part::Gateway) || *part == Part::Auth && reads)
         };
         SERVICES.into_iter().filter(asked).collect()
     }
@@ -128,7 +132,9 @@ impl Parts {
                         where it is, e.g. [http://10.0.0.5:8101]";
             return Err(wrong("services.auth", what));
         }
-        let asking = !self.has(Part::Store) || counted && !self.has(Part::Process);
+        let asking = !self.has(Part::Store)
+            || !self.has(Part::Notify)
+            || counted && !self.has(Part::Process);
         let asked = self.has(Part::Gateway) && self.has(Part::Auth) && asking;
         if asked && settings.services.listen.is_none() {
             let what = "a service elsewhere asks `auth`, which is here: this is where";
@@ -149,10 +155,11 @@ mod tests {
         assert!(!gateway.have_data() && !gateway.is_all());
         assert_eq!(gateway.elsewhere(), SERVICES);
         assert_eq!(Parts::of(&[Part::Store]).elsewhere(), [Part::Auth]);
+        assert_eq!(Parts::of(&[Part::Notify]).elsewhere(), [Part::Auth]);
         assert!(Parts::of(&[Part::Process]).elsewhere().is_empty());
         assert!(Parts::of(&SERVICES).elsewhere().is_empty());
         let both = Parts::of(&[Part::Auth, Part::Gateway]);
-        assert_eq!(both.elsewhere(), [Part::Process, Part::Store]);
+        assert_eq!(both.elsewhere(), [Part::Process, Part::Store, Part::Notify]);
         assert_eq!(both.names(), "gateway, auth");
     }
 }

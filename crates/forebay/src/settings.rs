@@ -10,6 +10,7 @@ use forebay_db::Settings as DbSettings;
 use forebay_db::postgres::PgSettings;
 use forebay_gateway::config::GatewayConfig;
 use forebay_http::browser::Site;
+use forebay_notify::config::NotifyConfig;
 use forebay_process::config::ProcessConfig;
 use forebay_store::config::StoreConfig;
 use serde::Deserialize;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 
 mod gateway;
 mod issuers;
+mod notify;
 mod routes;
 
 pub(crate) use routes::plan;
@@ -34,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) gateway: GatewayConfig,
     pub(crate) process: ProcessConfig,
     pub(crate) store: StoreConfig,
+    pub(crate) notify: NotifyConfig,
     pub(crate) demo_interval: std::time::Duration,
     /// What processes of a deployment share.
     pub(crate) secret: Option<Secret>,
@@ -72,6 +75,7 @@ pub(crate) struct Services {
     pub(crate) auth: Vec<String>,
     pub(crate) process: Vec<String>,
     pub(crate) store: Vec<String>,
+    pub(crate) notify: Vec<String>,
     /// Where others ask for those of a process that runs the gateway too.
     pub(crate) listen: Option<String>,
 }
@@ -195,6 +199,7 @@ impl Settings {
                 idempotency_ttl: idempotency.ttl.0,
                 max_subscribers: subscribe.max_subscribers,
             },
+            notify: section::<notify::Notify>(config, "notify")?.read(config, &server.data_dir)?,
             listen: server.listen,
             admin_listen: server.admin_listen,
             data_dir: server.data_dir,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use axum::Router;
+use forebay_auth::config::AuthConfig;
 use forebay_auth::{Auth, First, Opened};
 use forebay_config::Config;
 use forebay_contract::{Identity, Quotas};
@@ -16,6 +17,8 @@ use forebay_gateway::{Asking, Inside, served_by};
 use forebay_http::cursor::Sealer;
 use forebay_http::internal::Keys;
 use forebay_model::time::SharedClock;
+use forebay_notify::Notify;
+use forebay_notify::config::NotifyConfig;
 use forebay_process::Process;
 use forebay_remote::{Place, RemoteIdentity, RemoteQuotas};
 use forebay_store::Store;
@@ -54,6 +57,7 @@ pub(crate) struct Wired {
     pub(crate) quotas: Option<Arc<dyn Quotas>>,
     pub(crate) auth: Option<Opened>,
     pub(crate) store: Option<Store>,
+    pub(crate) notify: Option<Notify>,
     /// Those of other processes.
     pub(crate) elsewhere: Vec<Arc<Service>>,
     remote: Option<Arc<RemoteIdentity>>,
@@ -66,7 +70,8 @@ pub(crate) async fn open(
     settings: Settings,
     first: First<'_>,
 ) -> Result<Wired, Failure> {
-    let Settings { auth, process, store, services, gateway, .. } = settings;
+    let Settings { auth, process, store, notify, services, gateway, .. } = settings;
+    let sealing = auth.clone();
     let opened = match &ground.db {
         Some(db) if ground.parts.has(Part::Auth) => {
             Some(Auth::open(db, ground.clock.clone(), first, auth).await.map_err(not_opened)?)
@@ -86,6 +91,7 @@ pub(crate) async fn open(
         quotas: opened.as_ref().map(|opened| opened.auth.quotas()),
         auth: opened,
         store: None,
+        notify: None,
         elsewhere: Vec::new(),
         remote: None,
     };
@@ -94,6 +100,7 @@ pub(crate) async fn open(
     if let Some(db) = &ground.db {
         let catalog = StoredCatalog::new(db.clone());
         wired.open_store(ground, (db, catalog.clone()), store).await?;
+        wired.open_notify(ground, (db, catalog.clone()), (notify, sealing)).await?;
         if ground.parts.has(Part::Process) {
             let (db, clock) = (db.clone(), ground.clock.clone());
             let process = Process::open(process, forebay_process::Deps { db, catalog, clock });
@@ -189,6 +196,35 @@ impl Wired {
         Ok(())
     }
 
+    async fn open_notify(
+        &mut self,
+        ground: &Ground,
+        (db, catalog): (&Db, Arc<StoredCatalog>),
+        (config, auth): (NotifyConfig, AuthConfig),
+    ) -> Result<(), Failure> {
+        let Some(identity) = self.identity.clone().filter(|_| ground.parts.has(Part::Notify))
+        else {
+            return Ok(());
+        };
+        let master = match &self.auth {
+            Some(opened) => opened.master.clone(),
+            None => forebay_auth::master(db, &auth).await.map_err(not_opened)?,
+        };
+        let deps = forebay_notify::Deps {
+            db: db.clone(),
+            catalog,
+            identity,
+            sealer: self.sealer(db).await?,
+            master,
+            clock: ground.clock.clone(),
+            stopping: ground.stopping.clone(),
+        };
+        let notify = Notify::open(config, deps).map_err(|e| other(&e))?;
+        self.add(Part::Notify, notify.router());
+        self.notify = Some(notify);
+        Ok(())
+    }
+
     async fn sealer(&self, db: &Db) -> Result<Sealer, Failure> {
         match &self.auth {
             Some(opened) => Ok(opened.sealer.clone()),
@@ -254,6 +290,9 @@ impl Wired {
         }
         if let Some(store) = &self.store {
             tasks.push(tokio::spawn(store.clone().tasks()));
+        }
+        if let Some(notify) = &self.notify {
+            tasks.push(tokio::spawn(notify.clone().tasks()));
         }
         if let Some(remote) = self.remote.clone() {
             tasks.push(tokio::spawn(async move { remote.listen_on().await }));

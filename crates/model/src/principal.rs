@@ -158,6 +158,23 @@ pub const GATEWAY_READ: Right = Right("gateway", "read");
 /// Asking through a route that wants it, on `route/<name>`.
 pub const ROUTES_USE: Right = Right("routes", "use");
 
+/// See channels: where messages can be sent to.
+pub const CHANNELS_READ: Right = Right("channels", "read");
+/// Make, change, test and delete channels; on `own`, one's own.
+pub const CHANNELS_WRITE: Right = Right("channels", "write");
+/// See deliveries and their tries.
+pub const DELIVERIES_READ: Right = Right("deliveries", "read");
+/// Put deliveries in line again.
+pub const DELIVERIES_WRITE: Right = Right("deliveries", "write");
+/// See rules and alerts.
+pub const RULES_READ: Right = Right("rules", "read");
+/// Make, change and delete rules, and acknowledge alerts; on `own`, one's own.
+pub const RULES_WRITE: Right = Right("rules", "write");
+/// See silences.
+pub const SILENCES_READ: Right = Right("silences", "read");
+/// Make and end silences.
+pub const SILENCES_WRITE: Right = Right("silences", "write");
+
 /// Every right that a permission can name.
 pub const RIGHTS: &[Right] = &[
     STREAMS_READ,
@@ -177,6 +194,14 @@ pub const RIGHTS: &[Right] = &[
     GATEWAY_READ,
     ROUTES_USE,
     VIEW_AS,
+    CHANNELS_READ,
+    CHANNELS_WRITE,
+    DELIVERIES_READ,
+    DELIVERIES_WRITE,
+    RULES_READ,
+    RULES_WRITE,
+    SILENCES_READ,
+    SILENCES_WRITE,
 ];
 
 /// Who asks. It comes from the authenticated context only, never from a body.

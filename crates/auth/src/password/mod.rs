@@ -14,7 +14,7 @@ use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD};
 use forebay_model::{Error, Result};
 use unicode_normalization::UnicodeNormalization as _;
 
-use crate::seal::Master;
+use forebay_db::seal::Master;
 
 /// The pepper that new hashes are made with.
 const PEPPER: u32 = 1;

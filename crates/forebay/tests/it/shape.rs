@@ -67,24 +67,26 @@ impl Ground<'_> {
         };
         let auth = services("auth", &[]).ready();
         let at_auth = format!("http://{}", auth.address);
-        let [process, store] = ["process", "store"]
+        let [process, store, notify] = ["process", "store", "notify"]
             .map(|name| services(name, &[("FOREBAY_SERVICES__AUTH", &at_auth)]));
-        let (process, store) = (process.ready(), store.ready());
+        let (process, store, notify) = (process.ready(), store.ready(), notify.ready());
         let at_process = format!("http://{}", process.address);
         let at_store = format!("http://{}", store.address);
+        let at_notify = format!("http://{}", notify.address);
         let known = [
             ("FOREBAY_SERVICES__AUTH", at_auth.as_str()),
             ("FOREBAY_SERVICES__PROCESS", &at_process),
             ("FOREBAY_SERVICES__STORE", &at_store),
+            ("FOREBAY_SERVICES__NOTIFY", &at_notify),
         ];
         let all = [environment, &known].concat();
         let alone = Ground { database: None, ..*self };
         let gateway = alone.launch("gateway", self.data.join("gateway"), &all).ready();
         let Running { child, address, admin } = gateway;
         let mut admins = vec![admin];
-        admins.extend([&auth, &process, &store].map(|one| one.admin.clone()));
+        admins.extend([&auth, &process, &store, &notify].map(|one| one.admin.clone()));
         // What they hold of quotas goes back to `auth` when they stop: it stops last.
-        let services = [process, store, auth].map(|one| one.child).into();
+        let services = [notify, process, store, auth].map(|one| one.child).into();
         Started { child, services, address, admins }
     }
 

@@ -17,7 +17,7 @@ const MIN_BYTES: usize = 32;
 
 /// The key that all other keys come from.
 #[derive(Clone)]
-pub(crate) struct Master(Prk);
+pub struct Master(Prk);
 
 struct Bytes(usize);
 
@@ -28,13 +28,14 @@ impl KeyType for Bytes {
 }
 
 impl Master {
-    pub(crate) fn new(secret: &[u8]) -> Master {
+    /// Takes the secret.
+    pub fn new(secret: &[u8]) -> Master {
         Master(Salt::new(HKDF_SHA256, b"forebay master key").extract(secret))
     }
 
     /// Finds the key: the one that is given, else the one in the file. `known` says that the
     /// database has seen a key before; if not, one is made. The error is a message for people.
-    pub(crate) fn find(given: Option<&str>, file: &Path, known: bool) -> Result<Master, String> {
+    pub fn find(given: Option<&str>, file: &Path, known: bool) -> Result<Master, String> {
         if let Some(given) = given {
             if given.len() < MIN_BYTES {
                 return Err(format!("auth.master_key: at least {MIN_BYTES} bytes (MASTER_KEY)"));
@@ -56,7 +57,7 @@ impl Master {
     }
 
     /// A key for one purpose.
-    pub(crate) fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
+    pub fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
         let mut key = [0; N];
         let info = [purpose.as_bytes()];
         let filled = self.0.expand(&info, Bytes(N)).and_then(|okm| okm.fill(&mut key));
@@ -66,12 +67,12 @@ impl Master {
     }
 
     /// Tells one master key from another, and nothing else about it.
-    pub(crate) fn fingerprint(&self) -> [u8; 16] {
+    pub fn fingerprint(&self) -> [u8; 16] {
         self.derive("fingerprint")
     }
 
     /// Seals a secret for one purpose and one owner: moved elsewhere it cannot be opened.
-    pub(crate) fn seal(&self, purpose: &str, owner: &str, plain: &[u8]) -> Result<Vec<u8>> {
+    pub fn seal(&self, purpose: &str, owner: &str, plain: &[u8]) -> Result<Vec<u8>> {
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).map_err(Error::internal)?;
         let mut text = plain.to_vec();
@@ -83,7 +84,7 @@ impl Master {
     }
 
     /// Opens what was sealed.
-    pub(crate) fn open(&self, purpose: &str, owner: &str, sealed: &[u8]) -> Result<Vec<u8>> {
+    pub fn open(&self, purpose: &str, owner: &str, sealed: &[u8]) -> Result<Vec<u8>> {
         let broken = || Error::internal("a sealed secret cannot be opened");
         let (head, text) = sealed.split_at_checked(1 + NONCE_LEN).ok_or_else(broken)?;
         let (version, nonce) = (head[0], &head[1..]);

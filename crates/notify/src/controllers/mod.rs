@@ -1,0 +1,87 @@
+//! The service's routes.
+
+pub(crate) mod channels;
+pub(crate) mod deliveries;
+
+use axum::Router;
+use axum::routing::{get, post};
+use forebay_db::DbError;
+use forebay_http::query::{Params, bad};
+use forebay_model::principal::{Principal, Right};
+use forebay_model::{Code, Error};
+
+use crate::Notify;
+
+pub(crate) fn router() -> Router<Notify> {
+    let channel = get(channels::show).patch(channels::patch).delete(channels::delete);
+    Router::new()
+        .route("/v1/channels", get(channels::list).post(channels::create))
+        .route("/v1/channels/{id}", channel)
+        .route("/v1/channels/{id}/rotate", post(channels::rotate))
+        .route("/v1/channels/{id}/test", post(channels::test))
+        .route("/v1/deliveries", get(deliveries::list))
+        .route("/v1/deliveries/replay", post(deliveries::replay))
+        .route("/v1/deliveries/{id}", get(deliveries::show))
+        .route("/v1/deliveries/{id}/attempts", get(deliveries::attempts))
+}
+
+/// The inner result is the client's, the outer one the engine's.
+pub(crate) type Done<T> = Result<Result<T, Error>, DbError>;
+
+/// What stands for one's own in the scope of a permission.
+const OWN: &str = "own";
+
+/// As what somebody owns things: the account, so that keys of one person share them.
+pub(crate) fn owner_of(who: &Principal) -> &str {
+    who.user_id.as_deref().unwrap_or(&who.id)
+}
+
+/// How far a right goes: over everything, or over one's own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Reach {
+    All,
+    Own(String),
+}
+
+impl Reach {
+    /// Finds it; `forbidden` when there is none.
+    pub(crate) fn of(who: &Principal, right: Right) -> Result<Reach, Error> {
+        if who.may(right, "*") {
+            return Ok(Reach::All);
+        }
+        if who.may(right, OWN) {
+            return Ok(Reach::Own(owner_of(who).to_owned()));
+        }
+        let Right(resource, action) = right;
+        let detail = format!("this needs `{resource}:{action}` on `*` or on `own`");
+        Err(Error::new(Code::Forbidden, detail))
+    }
+
+    /// Whose things it goes over; everybody's without a name.
+    pub(crate) fn owner(&self) -> Option<&str> {
+        match self {
+            Reach::All => None,
+            Reach::Own(owner) => Some(owner),
+        }
+    }
+
+    /// Whether it goes over what somebody owns.
+    pub(crate) fn covers(&self, owner: &str) -> bool {
+        self.owner().is_none_or(|own| own == owner)
+    }
+}
+
+/// Reads `?limit=`.
+pub(crate) fn read_limit(params: &Params) -> Result<i64, Error> {
+    const EXPECTED: &str = "a number from 1 to 1000";
+    let limit: i64 = params.parse("limit", EXPECTED)?.unwrap_or(50);
+    if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }
+}
+
+/// Takes the page out of one row more than it has; whether there are more.
+pub(crate) fn cut<T>(found: &mut Vec<T>, limit: i64) -> bool {
+    let limit = usize::try_from(limit).unwrap_or(50);
+    let more = found.len() > limit;
+    found.truncate(limit);
+    more
+}

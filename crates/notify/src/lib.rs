@@ -1,0 +1,119 @@
+//! The service that tells people and programs: rules, channels, deliveries, inbox.
+
+pub mod api;
+mod channel;
+pub mod config;
+mod controllers;
+mod deliver;
+mod holder;
+mod message;
+mod post;
+mod sql;
+mod tasks;
+
+use std::sync::Arc;
+
+use axum::Router;
+use forebay_contract::{Catalog, Identity};
+use forebay_db::Db;
+use forebay_db::seal::Master;
+use forebay_http::cursor::Sealer;
+use forebay_model::time::SharedClock;
+use forebay_model::{Error, Result};
+use forebay_outgoing::{Client, Guard};
+use tokio_util::sync::CancellationToken;
+
+use channel::Means;
+use config::NotifyConfig;
+use deliver::Engine;
+use holder::Holder;
+
+/// The service.
+#[derive(Clone)]
+pub struct Notify {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    config: NotifyConfig,
+    db: Db,
+    clock: SharedClock,
+    sealer: Sealer,
+    master: Master,
+    /// For every call to a place that somebody has named.
+    client: Client,
+    /// As whom rules run.
+    identity: Arc<dyn Identity>,
+    /// What streams are.
+    catalog: Arc<dyn Catalog>,
+    /// As what this process holds things.
+    holder: Holder,
+    /// Who brings messages to where they go.
+    engine: Engine,
+    stopping: CancellationToken,
+}
+
+/// What the service needs of the house.
+pub struct Deps {
+    /// The database.
+    pub db: Db,
+    /// What streams are.
+    pub catalog: Arc<dyn Catalog>,
+    /// Who somebody is now.
+    pub identity: Arc<dyn Identity>,
+    /// What cursors are sealed with.
+    pub sealer: Sealer,
+    /// What secrets of channels are sealed with.
+    pub master: Master,
+    /// The time.
+    pub clock: SharedClock,
+    /// Cancelled when the process stops.
+    pub stopping: CancellationToken,
+}
+
+impl Inner {
+    /// What channels are made with.
+    fn means(&self) -> Means {
+        Means { client: self.client.clone(), timeout: self.config.timeout }
+    }
+}
+
+impl Notify {
+    /// Opens the service.
+    pub fn open(config: NotifyConfig, deps: Deps) -> Result<Notify> {
+        let Deps { db, catalog, identity, sealer, master, clock, stopping } = deps;
+        let guard = Guard::new(config.allow_private.clone());
+        let client = Client::new(guard).map_err(Error::internal)?;
+        let engine = Engine::new(&config);
+        let holder = Holder::take(&config.identity_file)?;
+        let inner = Inner {
+            config,
+            db,
+            clock,
+            sealer,
+            master,
+            client,
+            identity,
+            catalog,
+            holder,
+            engine,
+            stopping,
+        };
+        Ok(Notify { inner: Arc::new(inner) })
+    }
+
+    /// What waits to be sent is sent soon, says whoever has committed it elsewhere in this process.
+    pub fn wake(&self) {
+        self.inner.engine.wake();
+    }
+
+    /// Its HTTP door.
+    pub fn router(&self) -> Router {
+        controllers::router().with_state(self.clone())
+    }
+
+    /// Its background loops; they run until they are dropped.
+    pub async fn tasks(self) {
+        tokio::join!(tasks::deliver::run(&self.inner), tasks::sweep::run(&self.inner));
+    }
+}

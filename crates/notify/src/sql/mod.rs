@@ -1,0 +1,5 @@
+//! The service's tables, a file each.
+
+pub(crate) mod attempt;
+pub(crate) mod channel;
+pub(crate) mod delivery;
