@@ -63,6 +63,24 @@ pub(crate) async fn of_key(conn: &mut Conn, key: &ApiKey) -> Result<Option<Princ
     }))
 }
 
+/// An account by itself, without key or session. `None` when it is gone or disabled.
+pub(crate) async fn of_account(conn: &mut Conn, id: &str) -> Result<Option<Principal>, DbError> {
+    let account = account::find(conn, id).await?.filter(|account| account.enabled);
+    let Some(account) = account else { return Ok(None) };
+    let permissions = permissions_of(conn, &account.roles).await?;
+    let email = person::find(conn, &account.id).await?.map(|person| person.email);
+    let kind = if account.person { "user" } else { "service" };
+    Ok(Some(Principal {
+        id: format!("{kind}:{}", account.id),
+        name: account.name,
+        permissions,
+        user_id: Some(account.id),
+        email,
+        roles: account.roles,
+        ..Principal::default()
+    }))
+}
+
 /// What a principal holds now that is known by its id alone: nothing when it is gone or disabled.
 pub(crate) async fn held_by(conn: &mut Conn, id: &str) -> Result<Vec<Permission>, DbError> {
     if id == bootstrap().id {

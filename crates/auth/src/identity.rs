@@ -179,8 +179,17 @@ impl Directory {
         match (key, principal.session_id.as_deref()) {
             (Some(key), _) => self.key_again(key).await,
             (None, Some(session)) => self.session_again(session).await,
-            (None, None) => Ok(None),
+            // Nobody shows anything: an account by itself, as whom a rule runs.
+            (None, None) => match principal.user_id.as_deref() {
+                Some(account) => self.account_again(account).await,
+                None => Ok(None),
+            },
         }
+    }
+
+    async fn account_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {
+        let mut conn = self.db.reader(Look::Point).await?;
+        Ok(directory::of_account(&mut conn, id).await?.map(Arc::new))
     }
 
     async fn session_again(&self, id: &str) -> Result<Option<Arc<Principal>>, DbError> {

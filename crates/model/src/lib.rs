@@ -2,6 +2,7 @@
 //!
 //! Every other crate may import this one; it imports none of the house.
 
+pub mod alert;
 pub mod audit;
 pub mod compat;
 pub mod csv;

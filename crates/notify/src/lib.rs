@@ -8,8 +8,10 @@ mod deliver;
 mod holder;
 mod message;
 mod post;
+mod rule;
 mod sql;
 mod tasks;
+mod watch;
 
 use std::sync::Arc;
 
@@ -114,6 +116,10 @@ impl Notify {
 
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
-        tokio::join!(tasks::deliver::run(&self.inner), tasks::sweep::run(&self.inner));
+        tokio::join!(
+            tasks::deliver::run(&self.inner),
+            tasks::sweep::run(&self.inner),
+            watch::run(&self.inner)
+        );
     }
 }

@@ -3,14 +3,14 @@
 use forebay_db::{Conn, DbError, Lane};
 use forebay_model::stream::Definition;
 use forebay_model::time::Timestamp;
-use forebay_model::{Error, audit};
+use forebay_model::{Error, alert, audit};
 use serde_json::Value;
 
 use crate::{Store, sql};
 
 /// Each with its definition.
-fn streams() -> [(&'static str, Value); 1] {
-    [(audit::STREAM, audit::definition())]
+fn streams() -> [(&'static str, Value); 2] {
+    [(alert::STREAM, alert::definition()), (audit::STREAM, audit::definition())]
 }
 
 impl Store {

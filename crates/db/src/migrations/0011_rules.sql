@@ -3,8 +3,9 @@
 CREATE TABLE rule (
     id {text} PRIMARY KEY,
     name {text} NOT NULL,
-    -- The account as which it runs.
+    -- The account that it belongs to, and as whom it runs: that account, or a key of it.
     owner {text} NOT NULL,
+    runs_as {text} NOT NULL,
     stream {text} NOT NULL,
     -- 'event', 'threshold', 'absence'.
     kind {text} NOT NULL,
@@ -35,6 +36,8 @@ CREATE TABLE rule_cursor (
     rule {text} PRIMARY KEY,
     stream BIGINT NOT NULL,
     seq BIGINT NOT NULL,
+    -- And up to when its windows and deadlines were looked at.
+    at BIGINT NOT NULL,
     holder {text} NOT NULL,
     held_until BIGINT NOT NULL,
     fence BIGINT NOT NULL
@@ -46,7 +49,7 @@ CREATE TABLE rule_state (
     fingerprint {text} NOT NULL,
     -- JSON: the keys by their fields.
     keys {text} NOT NULL,
-    -- 0: inactive; 1: pending; 2: firing; 3: recovering; 4: resolved.
+    -- 0: inactive; 1: pending; 2: firing; 3: recovering.
     state BIGINT NOT NULL,
     since BIGINT NOT NULL,
     -- When time alone moves it; the greatest integer when it never does.

@@ -150,6 +150,12 @@ impl Keys {
         saved
     }
 
+    pub(crate) fn told(&mut self, key: &[Value]) {
+        if let Some(key) = self.keys.get_mut(&key_of(key)) {
+            (key.state.machine.told, key.changed) = (true, true);
+        }
+    }
+
     fn insert(&mut self, rule: &Absence, name: Value, state: State) {
         let text = key_of(std::slice::from_ref(&name));
         let deadline = match state.machine.phase {
@@ -178,7 +184,7 @@ impl Key {
         let from = machine.phase;
         if phase == Phase::Firing {
             machine.episode += 1;
-            (machine.pending_at, machine.firing_at) = (Some(at), Some(at));
+            (machine.pending_at, machine.firing_at, machine.told) = (Some(at), Some(at), false);
         }
         (machine.phase, machine.since) = (phase, at);
         self.changed = true;

@@ -113,11 +113,12 @@ impl Evaluator {
         }
     }
 
-    /// From when on, by arrival or event, records have to be read again after a restart.
-    pub(crate) fn needs_from(&self) -> Option<i64> {
+    /// From when on records have to be read again after a restart, and whether that is when they
+    /// happened, and not when they arrived.
+    pub(crate) fn needs_from(&self) -> Option<(i64, bool)> {
         match (&self.state, &self.rule.what) {
             (State::Threshold(windows), What::Threshold(threshold)) => {
-                Some(windows.needs_from(threshold))
+                Some((windows.needs_from(threshold), threshold.window.by_event))
             }
             _ => None,
         }
@@ -178,6 +179,15 @@ impl Evaluator {
             State::Event(events) => events.changed(),
             State::Threshold(windows) => windows.changed(),
             State::Absence(keys) => keys.changed(),
+        }
+    }
+
+    /// People were told that a group fires.
+    pub(crate) fn told(&mut self, group: &[Value]) {
+        match &mut self.state {
+            State::Event(_) => {}
+            State::Threshold(windows) => windows.told(group),
+            State::Absence(keys) => keys.told(group),
         }
     }
 

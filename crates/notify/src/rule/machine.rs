@@ -74,6 +74,9 @@ pub(crate) struct Machine {
     pub(crate) peak: Option<f64>,
     /// The last value.
     pub(crate) value: Option<f64>,
+    /// Whether people were told that it fires.
+    #[serde(default)]
+    pub(crate) told: bool,
     /// The last windows, newest in the lowest bit: set where they were bad.
     #[serde(default)]
     last: u64,
@@ -145,7 +148,7 @@ impl Machine {
     fn begin(&mut self, at: i64) {
         self.episode += 1;
         self.pending_at = Some(at);
-        (self.firing_at, self.peak) = (None, None);
+        (self.firing_at, self.peak, self.told) = (None, None, false);
     }
 
     fn enter(&mut self, phase: Phase, at: i64) {

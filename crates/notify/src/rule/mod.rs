@@ -12,6 +12,7 @@ pub(crate) mod machine;
 pub(crate) mod measure;
 pub(crate) mod members;
 pub(crate) mod plan;
+pub(crate) mod receivers;
 pub(crate) mod spec;
 pub(crate) mod tester;
 pub(crate) mod threshold;

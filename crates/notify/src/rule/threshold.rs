@@ -134,6 +134,12 @@ impl Windows {
             .collect()
     }
 
+    pub(crate) fn told(&mut self, key: &[Value]) {
+        if let Some(group) = self.groups.get_mut(&key_of(key)) {
+            (group.machine.told, group.changed) = (true, true);
+        }
+    }
+
     fn tick(&mut self, rule: &Threshold, out: &mut Vec<Happening>) {
         let window = rule.window;
         let (end, first) = (self.next * window.slide, self.next - window.size / window.slide + 1);

@@ -3,3 +3,5 @@
 pub(crate) mod attempt;
 pub(crate) mod channel;
 pub(crate) mod delivery;
+pub(crate) mod rule;
+pub(crate) mod silence;

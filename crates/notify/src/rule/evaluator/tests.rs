@@ -161,7 +161,7 @@ fn a_restart_anywhere_changes_nothing() {
         let at = micros(samples[cut - 1].1);
         let now = at + 3 * SECOND / 10;
         let mut second = Evaluator::restored(rule.clone(), at, now, saved.into_values().collect());
-        let from = second.needs_from().unwrap();
+        let (from, _) = second.needs_from().unwrap();
         for ((time, received_at, host, value), seq) in samples[..cut].iter().zip(1..) {
             if micros(*received_at) > from {
                 let data = json!({"host": host, "value": value}).to_string();

@@ -1,0 +1,56 @@
+//! Writes what steps of rules have found: all of one rule's in one transaction with its place.
+
+use std::borrow::Cow;
+
+use forebay_db::outbox::{self, Waiting};
+use forebay_db::{DbError, Lane};
+use forebay_model::time::Timestamp;
+
+use super::run::{ALERTS, Step};
+use crate::Inner;
+use crate::post::post;
+use crate::sql::rule::{self as table, Held};
+
+/// What is written of a rule.
+pub(crate) struct Write {
+    pub(crate) held: Held,
+    pub(crate) step: Step,
+}
+
+/// Writes all; gives the rules that somebody else runs by now, of which nothing was written.
+pub(crate) async fn all(
+    inner: &Inner,
+    writes: Vec<Write>,
+    now: Timestamp,
+) -> Result<Vec<String>, DbError> {
+    let holder = inner.holder.name().to_owned();
+    let written = inner.db.writer().run(Lane::Batch, move |conn| {
+        Box::pin(async move {
+            let mut lost = Vec::new();
+            for Write { held, step } in writes {
+                if !table::move_cursor(conn, &holder, &held).await? {
+                    lost.push(held.rule);
+                    continue;
+                }
+                table::put_groups(conn, &held.rule, &step.groups).await?;
+                table::drop_groups(conn, &held.rule, &step.gone).await?;
+                for (id, time, data) in step.alerts {
+                    let (stream, time) = (ALERTS.to_owned(), Timestamp::from_micros(time));
+                    outbox::put(conn, &Waiting { id, stream, time, data }).await?;
+                }
+                post(conn, &step.posts, now).await?;
+            }
+            Ok(lost)
+        })
+    });
+    written.await
+}
+
+/// A text of at most so many bytes.
+pub(super) fn shortened(text: &str) -> Cow<'_, str> {
+    const MOST: usize = 500;
+    match text.char_indices().find(|(at, c)| at + c.len_utf8() > MOST) {
+        None => Cow::Borrowed(text),
+        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
+    }
+}
