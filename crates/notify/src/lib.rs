@@ -7,6 +7,7 @@ mod controllers;
 mod deliver;
 mod holder;
 mod message;
+#[allow(dead_code, reason = "rules write with it, and there is none yet")]
 mod post;
 mod rule;
 mod sql;
@@ -45,14 +46,23 @@ struct Inner {
     /// For every call to a place that somebody has named.
     client: Client,
     /// As whom rules run.
+    #[allow(dead_code, reason = "there are no rules yet")]
     identity: Arc<dyn Identity>,
     /// What streams are.
+    #[allow(dead_code, reason = "there are no rules yet")]
     catalog: Arc<dyn Catalog>,
     /// As what this process holds things.
     holder: Holder,
     /// Who brings messages to where they go.
     engine: Engine,
     stopping: CancellationToken,
+}
+
+/// Every kind of plug-in of this service with what it takes, as `api/kinds.json` holds it.
+pub fn kinds() -> String {
+    let channels: Vec<_> = channel::CHANNELS.iter().map(|kind| channel::describe(*kind)).collect();
+    let document = serde_json::json!({"channels": channels});
+    serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
 /// What the service needs of the house.
@@ -86,7 +96,7 @@ impl Notify {
         let Deps { db, catalog, identity, sealer, master, clock, stopping } = deps;
         let guard = Guard::new(config.allow_private.clone());
         let client = Client::new(guard).map_err(Error::internal)?;
-        let engine = Engine::new(&config);
+        let engine = Engine::new();
         let holder = Holder::take(&config.identity_file)?;
         let inner = Inner {
             config,
@@ -112,6 +122,11 @@ impl Notify {
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router().with_state(self.clone())
+    }
+
+    /// Waits for a while until what is on its way to receivers is back, when the process stops.
+    pub async fn settled(&self) {
+        self.inner.engine.settled().await;
     }
 
     /// Its background loops; they run until they are dropped.

@@ -11,6 +11,7 @@ mod oidc_provider;
 mod postgres;
 mod search_jars;
 mod search_server;
+mod standard_webhooks;
 
 pub use bouncer::PgBouncer;
 pub use clients::{oathtool, promtool, python_with_jwt};
@@ -19,3 +20,4 @@ pub use oidc_provider::OidcProvider;
 pub use postgres::{Postgres, Stop};
 pub use search_jars::Product;
 pub use search_server::SearchServer;
+pub use standard_webhooks::verify_webhook;

@@ -3,5 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod channel;
 pub(crate) mod delivery;
+pub(crate) mod queue;
 pub(crate) mod rule;
 pub(crate) mod silence;
+pub(crate) mod sweep;
