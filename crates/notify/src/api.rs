@@ -3,7 +3,7 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{channels, deliveries};
+use crate::controllers::{backtests, channels, deliveries, groups, rules, silences};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -19,11 +19,27 @@ use crate::controllers::{channels, deliveries};
         deliveries::list,
         deliveries::show,
         deliveries::attempts,
-        deliveries::replay
+        deliveries::replay,
+        rules::list,
+        rules::create,
+        rules::show,
+        rules::patch,
+        rules::delete,
+        groups::list,
+        groups::acknowledge,
+        backtests::of_rule,
+        backtests::of_draft,
+        silences::list,
+        silences::create,
+        silences::delete
     ),
     components(schemas(forebay_http::api::Problem))
 )]
 pub struct Api;
+
+mod rule;
+
+pub use rule::*;
 
 /// A channel that is to be made.
 #[derive(ToSchema)]

@@ -1,7 +1,11 @@
 //! The service's routes.
 
+pub(crate) mod backtests;
 pub(crate) mod channels;
 pub(crate) mod deliveries;
+pub(crate) mod groups;
+pub(crate) mod rules;
+pub(crate) mod silences;
 
 use axum::Router;
 use axum::routing::{get, post};
@@ -23,6 +27,14 @@ pub(crate) fn router() -> Router<Notify> {
         .route("/v1/deliveries/replay", post(deliveries::replay))
         .route("/v1/deliveries/{id}", get(deliveries::show))
         .route("/v1/deliveries/{id}/attempts", get(deliveries::attempts))
+        .route("/v1/rules", get(rules::list).post(rules::create))
+        .route("/v1/rules/backtest", post(backtests::of_draft))
+        .route("/v1/rules/{id}", get(rules::show).patch(rules::patch).delete(rules::delete))
+        .route("/v1/rules/{id}/backtest", post(backtests::of_rule))
+        .route("/v1/rules/{id}/groups", get(groups::list))
+        .route("/v1/rules/{id}/groups/{group}/acknowledge", post(groups::acknowledge))
+        .route("/v1/silences", get(silences::list).post(silences::create))
+        .route("/v1/silences/{id}", axum::routing::delete(silences::delete))
 }
 
 /// The inner result is the client's, the outer one the engine's.

@@ -122,7 +122,12 @@ async fn refill(conn: &mut Conn, stream: &Stream, run: &mut Run) -> Result<(), D
 }
 
 /// The position before the first record that arrived after a time: arrivals ascend with positions.
-async fn position(conn: &mut Conn, stream: i64, here: Span, after: i64) -> Result<i64, DbError> {
+pub(crate) async fn position(
+    conn: &mut Conn,
+    stream: i64,
+    here: Span,
+    after: i64,
+) -> Result<i64, DbError> {
     let (mut low, mut high) = (here.first_seq - 1, here.last_seq);
     while low < high {
         let middle = low + (high - low) / 2;
