@@ -191,9 +191,10 @@ impl Scene {
             to: to.clone(),
         });
         let posts: Vec<Post> = posts.collect();
-        let written = self.db.writer().run(Lane::Batch, move |conn| {
-            Box::pin(async move { post(conn, &posts, now).await })
-        });
+        let written = self
+            .db
+            .writer()
+            .run(Lane::Batch, move |conn| Box::pin(async move { post(conn, &posts, now).await }));
         written.await.unwrap();
     }
 
