@@ -5,6 +5,7 @@ mod crash;
 mod deliveries;
 mod posts;
 mod receiver;
+mod rules;
 mod standard;
 
 use serde_json::{Value, json};
