@@ -272,13 +272,16 @@ impl Wired {
         Ok(())
     }
 
-    /// Waits for a while until every WebSocket has ended, when the process stops.
+    /// Waits for a while until every WebSocket has ended and every message is back, when the process stops.
     pub(crate) async fn hang_up(&self) {
         for service in &self.elsewhere {
             service.hang_up().await;
         }
         if let Some(store) = &self.store {
             store.sockets_closed().await;
+        }
+        if let Some(notify) = &self.notify {
+            notify.settled().await;
         }
     }
 

@@ -84,7 +84,7 @@ impl Notify {
         let Deps { db, catalog, identity, sealer, master, clock, stopping } = deps;
         let guard = Guard::new(config.allow_private.clone());
         let client = Client::new(guard).map_err(Error::internal)?;
-        let engine = Engine::new(&config);
+        let engine = Engine::new();
         let holder = Holder::take(&config.identity_file)?;
         let inner = Inner {
             config,
@@ -110,6 +110,11 @@ impl Notify {
     /// Its HTTP door.
     pub fn router(&self) -> Router {
         controllers::router().with_state(self.clone())
+    }
+
+    /// Waits for a while until what is on its way to receivers is back, when the process stops.
+    pub async fn settled(&self) {
+        self.inner.engine.settled().await;
     }
 
     /// Its background loops; they run until they are dropped.

@@ -101,6 +101,24 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
         Unit::Count,
         "How often other issuers were asked for their keys, by issuer and outcome",
     ),
+    (
+        "forebay_deliveries_total",
+        Counter,
+        Unit::Count,
+        "Tries to deliver a message, by kind of channel and outcome",
+    ),
+    (
+        "forebay_deliveries_given_up_total",
+        Counter,
+        Unit::Count,
+        "Messages that were given up, by kind of channel",
+    ),
+    (
+        "forebay_delivery_duration_seconds",
+        Histogram,
+        Unit::Seconds,
+        "Time that a receiver took for a message, by kind of channel",
+    ),
     ("forebay_subscribers", Gauge, Unit::Count, "Subscriptions that are open"),
     (
         "forebay_pool_wait_seconds",

@@ -236,7 +236,7 @@ pub(crate) async fn delete(
         })
     });
     deleted.await??;
-    notify.inner.engine.forget(&id);
+    notify.inner.engine.forget();
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
@@ -355,7 +355,7 @@ where
         })
     });
     let kept = changed.await??;
-    notify.inner.engine.forget(&kept.id);
+    notify.inner.engine.forget();
     Ok(kept)
 }
 

@@ -3,3 +3,5 @@
 pub(crate) mod attempt;
 pub(crate) mod channel;
 pub(crate) mod delivery;
+pub(crate) mod queue;
+pub(crate) mod sweep;

@@ -1,8 +1,9 @@
 //! Sends what waits.
 
 use crate::Inner;
+use crate::deliver::Sending;
 
-/// Runs until it is dropped.
-pub(crate) async fn run(_inner: &Inner) {
-    std::future::pending::<()>().await;
+/// Runs until the process stops.
+pub(crate) async fn run(inner: &Inner) {
+    Sending::new(inner).run().await;
 }
