@@ -24,11 +24,7 @@ pub async fn of_account(conn: &mut Conn, account: &str) -> Result<Option<Reachab
 }
 
 /// Those who have a role now, in the order of their accounts.
-pub async fn of_role(
-    conn: &mut Conn,
-    role: &str,
-    limit: i64,
-) -> Result<Vec<Reachable>, DbError> {
+pub async fn of_role(conn: &mut Conn, role: &str, limit: i64) -> Result<Vec<Reachable>, DbError> {
     let sql = format!(
         "{SELECT} JOIN account_role r ON r.account = a.id \
          WHERE r.role = $1 AND a.state = 'active' ORDER BY a.id LIMIT $2"

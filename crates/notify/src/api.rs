@@ -3,7 +3,13 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{channels, deliveries};
+use crate::controllers::{
+    channels, deliveries, inbox, preferences, templates, unsubscribe,
+};
+
+pub use told::*;
+
+mod told;
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -19,7 +25,19 @@ use crate::controllers::{channels, deliveries};
         deliveries::list,
         deliveries::show,
         deliveries::attempts,
-        deliveries::replay
+        deliveries::replay,
+        inbox::list,
+        inbox::read,
+        inbox::read_all,
+        inbox::subscribe,
+        preferences::show,
+        preferences::patch,
+        templates::list,
+        templates::put,
+        templates::delete,
+        templates::preview,
+        unsubscribe::show,
+        unsubscribe::take
     ),
     components(schemas(forebay_http::api::Problem))
 )]

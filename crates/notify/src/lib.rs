@@ -6,10 +6,12 @@ pub mod config;
 mod controllers;
 mod deliver;
 mod holder;
+mod inbox;
 mod message;
 mod post;
 mod sql;
 mod tasks;
+mod template;
 
 use std::sync::Arc;
 
@@ -24,9 +26,11 @@ use forebay_outgoing::{Client, Guard};
 use tokio_util::sync::CancellationToken;
 
 use channel::Means;
+use channel::email::office::Office;
 use config::NotifyConfig;
 use deliver::Engine;
 use holder::Holder;
+use inbox::hub::Hub;
 
 /// The service.
 #[derive(Clone)]
@@ -50,6 +54,10 @@ struct Inner {
     holder: Holder,
     /// Who brings messages to where they go.
     engine: Engine,
+    /// Who follows inboxes.
+    hub: Hub,
+    /// What e-mail goes through.
+    office: Arc<Office>,
     stopping: CancellationToken,
 }
 
@@ -72,9 +80,14 @@ pub struct Deps {
 }
 
 impl Inner {
-    /// What channels are made with.
-    fn means(&self) -> Means {
-        Means { client: self.client.clone(), timeout: self.config.timeout }
+    /// What a channel is made with; one that is only checked has no id.
+    fn means(&self, channel: &str) -> Means {
+        Means {
+            client: self.client.clone(),
+            timeout: self.config.timeout,
+            office: Some(self.office.clone()),
+            channel: channel.to_owned(),
+        }
     }
 }
 
@@ -86,6 +99,8 @@ impl Notify {
         let client = Client::new(guard).map_err(Error::internal)?;
         let engine = Engine::new();
         let holder = Holder::take(&config.identity_file)?;
+        let means = (db.clone(), master.clone(), sealer.clone());
+        let office = Office::open(config.smtp.as_ref(), means, &config.site)?;
         let inner = Inner {
             config,
             db,
@@ -97,6 +112,8 @@ impl Notify {
             catalog,
             holder,
             engine,
+            hub: Hub::default(),
+            office: Arc::new(office),
             stopping,
         };
         Ok(Notify { inner: Arc::new(inner) })
@@ -119,6 +136,11 @@ impl Notify {
 
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
-        tokio::join!(tasks::deliver::run(&self.inner), tasks::sweep::run(&self.inner));
+        tokio::join!(
+            tasks::deliver::run(&self.inner),
+            tasks::mail::run(&self.inner),
+            tasks::sweep::run(&self.inner),
+            inbox::hub::run(&self.inner)
+        );
     }
 }

@@ -3,5 +3,9 @@
 pub(crate) mod attempt;
 pub(crate) mod channel;
 pub(crate) mod delivery;
+pub(crate) mod inbox;
+pub(crate) mod preference;
 pub(crate) mod queue;
 pub(crate) mod sweep;
+pub(crate) mod template;
+pub(crate) mod unsubscribed;

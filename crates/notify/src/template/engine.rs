@@ -4,7 +4,7 @@
 use std::io::{Error as IoError, Write};
 use std::sync::LazyLock;
 
-use minijinja::value::{Rest, Value as Cell};
+use minijinja::value::{Rest, Serde, Value as Cell};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
 
@@ -39,7 +39,7 @@ static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
     env.add_filter("truncate", truncate);
     env.add_filter("length", |value: Cell| value.len().unwrap_or(0));
     env.add_filter("items", items);
-    env.add_filter("json", |value: Cell| Value::from_serialize(&value));
+    env.add_filter("json", |value: Cell| serde_json::to_string(&value).unwrap_or_default());
     env.add_test("defined", |value: Cell| !value.is_undefined());
     env.add_test("none", |value: Cell| value.is_none());
     env
@@ -78,7 +78,7 @@ pub(crate) fn render(part: Part, source: &str, data: &Value) -> Result<String, S
     scan::check(source)?;
     let template = ENGINE.template_from_named_str(part.name(), source).map_err(said)?;
     let mut out = Bounded(Vec::new());
-    match template.render_captured_to(Cell::from_serialize(data), &mut out) {
+    match template.render_captured_to(Cell::from(Serde(data)), &mut out) {
         Ok(_) => String::from_utf8(out.0).map_err(|_| "it is not UTF-8".to_owned()),
         Err(error) => Err(said(error)),
     }
@@ -129,17 +129,6 @@ fn items(value: Cell) -> Vec<Cell> {
         Cell::from(vec![name, member])
     };
     names.take(MOST).map(pair).collect()
-}
-
-/// JSON of a value, for people.
-trait Shown {
-    fn from_serialize(value: &Cell) -> String;
-}
-
-impl Shown for Value {
-    fn from_serialize(value: &Cell) -> String {
-        serde_json::to_string(value).unwrap_or_default()
-    }
 }
 
 #[cfg(test)]
