@@ -49,6 +49,8 @@ enum Command {
     },
     /// Write the API's description (OpenAPI 3.1).
     Openapi,
+    /// Write what kinds of channels there are, with what each takes (JSON).
+    Kinds,
     /// Write a completion script.
     Completions {
         /// For which shell.
@@ -132,6 +134,10 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Routes { command } => routes::run(command),
         Command::Openapi => {
             let document = openapi::document().map_err(|e| Failure::Other(e.to_string()))?;
+            std::io::stdout().write_all(document.as_bytes()).map_err(client::unwritten)
+        }
+        Command::Kinds => {
+            let document = forebay_notify::kinds() + "\n";
             std::io::stdout().write_all(document.as_bytes()).map_err(client::unwritten)
         }
         Command::Completions { shell } => {

@@ -8,6 +8,7 @@ mod deliver;
 mod holder;
 mod inbox;
 mod message;
+#[allow(dead_code, reason = "rules write with it, and there is none yet")]
 mod post;
 mod sql;
 mod tasks;
@@ -47,8 +48,10 @@ struct Inner {
     /// For every call to a place that somebody has named.
     client: Client,
     /// As whom rules run.
+    #[allow(dead_code, reason = "there are no rules yet")]
     identity: Arc<dyn Identity>,
     /// What streams are.
+    #[allow(dead_code, reason = "there are no rules yet")]
     catalog: Arc<dyn Catalog>,
     /// As what this process holds things.
     holder: Holder,
@@ -59,6 +62,13 @@ struct Inner {
     /// What e-mail goes through.
     office: Arc<Office>,
     stopping: CancellationToken,
+}
+
+/// Every kind of plug-in of this service with what it takes, as `api/kinds.json` holds it.
+pub fn kinds() -> String {
+    let channels: Vec<_> = channel::CHANNELS.iter().map(|kind| channel::describe(*kind)).collect();
+    let document = serde_json::json!({"channels": channels});
+    serde_json::to_string_pretty(&document).unwrap_or_default()
 }
 
 /// What the service needs of the house.

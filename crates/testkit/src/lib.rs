@@ -8,9 +8,11 @@ mod data;
 mod host;
 mod oidc_provider;
 mod postgres;
+mod standard_webhooks;
 
 pub use bouncer::PgBouncer;
 pub use clients::{oathtool, promtool, python_with_jwt};
 pub use data::{DATA, data, lacks};
 pub use oidc_provider::OidcProvider;
 pub use postgres::{Postgres, Stop};
+pub use standard_webhooks::verify_webhook;

@@ -1,6 +1,8 @@
 //! The commands that talk to a running Forebay, through the same doors as anybody.
 
+mod channels;
 mod chunks;
+mod deliveries;
 mod envelope;
 mod keys;
 mod login;
@@ -19,6 +21,8 @@ use serde_json::Value;
 
 use crate::Failure;
 
+pub(crate) use channels::ChannelCommand;
+pub(crate) use deliveries::DeliveryCommand;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
@@ -74,6 +78,16 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         command: KeyCommand,
     },
+    /// Make, list, test, rotate, switch or delete channels: where messages can be sent to.
+    Channels {
+        #[command(subcommand)]
+        command: ChannelCommand,
+    },
+    /// See what became of messages, and send them again.
+    Deliveries {
+        #[command(subcommand)]
+        command: DeliveryCommand,
+    },
     /// Sign in: commands without a key are yours from then on.
     Login(LoginArgs),
     /// Sign out.
@@ -92,6 +106,8 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
             ClientCommand::Key { command } => keys::run(command).await,
+            ClientCommand::Channels { command } => channels::run(command).await,
+            ClientCommand::Deliveries { command } => deliveries::run(command).await,
             ClientCommand::Login(args) => login::login(args).await,
             ClientCommand::Logout(args) => login::logout(args).await,
         }

@@ -63,7 +63,7 @@ async fn ask(method: Method, address: &str, path: &str) -> Answer {
 #[tokio::test]
 async fn a_service_takes_the_gateways_word_alone() {
     let mut house = House::new().await;
-    let services = house.start("auth,process,store", "services", &[]);
+    let services = house.start("auth,process,store,notify", "services", &[]);
     let services = house.keep(services);
     // Not even the administrator's key opens a service's door; health is for everybody.
     for (method, path) in [
@@ -89,6 +89,7 @@ async fn a_service_takes_the_gateways_word_alone() {
         ("FOREBAY_SERVICES__AUTH", at.as_str()),
         ("FOREBAY_SERVICES__PROCESS", &at),
         ("FOREBAY_SERVICES__STORE", &at),
+        ("FOREBAY_SERVICES__NOTIFY", &at),
     ];
     let wrong = ("FOREBAY_INTERNAL__SECRET", "another secret of the same length, or a longer one");
     let stranger = house.start("gateway", "stranger", &[&places[..], &[wrong]].concat());
@@ -117,11 +118,12 @@ async fn a_gateway_may_have_services_too() {
     let (at_inside, at_outside) = (format!("http://{inside}"), format!("http://{outside}"));
     let services =
         [("FOREBAY_SERVICES__AUTH", at_inside.as_str()), ("FOREBAY_SERVER__LISTEN", &outside)];
-    let services = house.start("process,store", "services", &services);
+    let services = house.start("process,store,notify", "services", &services);
     house.keep(services);
     let known = [
         ("FOREBAY_SERVICES__PROCESS", at_outside.as_str()),
         ("FOREBAY_SERVICES__STORE", &at_outside),
+        ("FOREBAY_SERVICES__NOTIFY", &at_outside),
         ("FOREBAY_SERVICES__LISTEN", &inside),
     ];
     let gateway = house.start("gateway,auth", "gateway", &known);
@@ -144,11 +146,15 @@ async fn processes_that_read_records_share_a_quota() {
     let auth = house.start("auth", "auth", &[limits]);
     let at_auth = format!("http://{}", house.keep(auth));
     let known = [limits, ("FOREBAY_SERVICES__AUTH", at_auth.as_str())];
-    let (one, other) =
-        (house.start("process,store", "one", &known), house.start("process", "other", &known));
+    let one = house.start("process,store,notify", "one", &known);
+    let other = house.start("process", "other", &known);
     let at_store = format!("http://{}", house.keep(one));
     let both = format!("{at_store},http://{}", house.keep(other));
-    let at = [("FOREBAY_SERVICES__STORE", at_store.as_str()), ("FOREBAY_SERVICES__PROCESS", &both)];
+    let at = [
+        ("FOREBAY_SERVICES__STORE", at_store.as_str()),
+        ("FOREBAY_SERVICES__NOTIFY", &at_store),
+        ("FOREBAY_SERVICES__PROCESS", &both),
+    ];
     let gateway = house.start("gateway", "gateway", &[&known[..], &at[..]].concat());
     let gateway = house.keep(gateway);
     for stream in ["orders", "others"] {
@@ -205,6 +211,7 @@ fn parts_that_cannot_work_do_not_start() {
     assert!(!said.contains("short and secret"), "{said}");
     assert!(refused("gateway", &[secret]).contains("services.auth"));
     assert!(refused("store", &[secret, database]).contains("services.auth"));
+    assert!(refused("notify", &[secret, database]).contains("services.auth"));
     let quota = r#"[{"name": "plan", "key": "principal", "quota": "9/day", "cost": "records"}]"#;
     let quota = ("FOREBAY_GATEWAY__LIMITS", quota);
     assert!(refused("process", &[secret, database, quota]).contains("services.auth"));
@@ -213,6 +220,7 @@ fn parts_that_cannot_work_do_not_start() {
         database,
         ("FOREBAY_SERVICES__PROCESS", "http://127.0.0.1:1"),
         ("FOREBAY_SERVICES__STORE", "http://127.0.0.1:1"),
+        ("FOREBAY_SERVICES__NOTIFY", "http://127.0.0.1:1"),
     ];
     assert!(refused("gateway,auth", &known).contains("services.listen"));
     let odd = [secret, ("FOREBAY_SERVICES__AUTH", "ftp://x")];
@@ -253,7 +261,7 @@ async fn a_rolling_restart_fails_no_request() {
         let some = running.iter().filter(|one| one.0 == part);
         some.map(|one| format!("http://{}", one.2.address)).collect::<Vec<_>>().join(",")
     };
-    for part in ["auth", "process", "store"] {
+    for part in ["auth", "process", "store", "notify"] {
         for n in 0..2 {
             let auth = addresses(&running, "auth");
             let folder = format!("{part}-{n}");
@@ -261,11 +269,13 @@ async fn a_rolling_restart_fails_no_request() {
             running.push((part, folder, one));
         }
     }
-    let [auth, process, store] = ["auth", "process", "store"].map(|part| addresses(&running, part));
+    let [auth, process, store, notify] =
+        ["auth", "process", "store", "notify"].map(|part| addresses(&running, part));
     let known = [
         ("FOREBAY_SERVICES__AUTH", auth.as_str()),
         ("FOREBAY_SERVICES__PROCESS", &process),
         ("FOREBAY_SERVICES__STORE", &store),
+        ("FOREBAY_SERVICES__NOTIFY", &notify),
     ];
     let gateway = house.start("gateway", "gateway", &known);
     let admin = gateway.admin.clone();

@@ -28,6 +28,7 @@ mod ledger;
 mod limits;
 mod login;
 mod me;
+mod notify;
 mod openapi;
 mod operators;
 mod pages;

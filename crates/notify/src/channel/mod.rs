@@ -99,5 +99,16 @@ pub(crate) fn kind(name: &str) -> Result<&'static dyn ChannelKind> {
     })
 }
 
+/// A kind with what it takes.
+pub(crate) fn describe(kind: &dyn ChannelKind) -> Value {
+    serde_json::json!({
+        "name": kind.name(),
+        "about": kind.about(),
+        "config": kind.schema(),
+        "sealed": kind.secret_members(),
+        "example": kind.example(),
+    })
+}
+
 #[cfg(test)]
 mod tests;
