@@ -3,9 +3,7 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{
-    channels, deliveries, inbox, preferences, templates, unsubscribe,
-};
+use crate::controllers::{channels, deliveries, inbox, preferences, templates, unsubscribe};
 
 pub use told::*;
 

@@ -70,6 +70,12 @@ impl Tls {
     }
 }
 
+/// Whether a text is a sender: `Name <name@example.com>`. The error is a message for people.
+pub fn check_sender(from: &str) -> Result<(), &'static str> {
+    let good = crate::channel::email::mailbox(from).is_ok();
+    if good { Ok(()) } else { Err("written Name <name@example.com>") }
+}
+
 /// A password that no log shows.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(pub String);

@@ -183,9 +183,8 @@ fn place(text: &str) -> Option<i64> {
 fn last_event_id(headers: &HeaderMap) -> Result<Option<i64>, Error> {
     let Some(value) = headers.get("last-event-id") else { return Ok(None) };
     let place = value.to_str().ok().and_then(place);
-    let wrong = || {
-        Error::invalid(FieldError::new("Last-Event-ID", "invalid", format!("takes {ID}")))
-    };
+    let wrong =
+        || Error::invalid(FieldError::new("Last-Event-ID", "invalid", format!("takes {ID}")));
     place.map(Some).ok_or_else(wrong)
 }
 

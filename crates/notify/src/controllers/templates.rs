@@ -37,9 +37,8 @@ pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Pa
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
     let own = table::list(&mut conn).await?;
     drop(conn);
-    let of = |builtin: &Builtin| {
-        describe(builtin, own.iter().find(|kept| kept.name == builtin.name))
-    };
+    let of =
+        |builtin: &Builtin| describe(builtin, own.iter().find(|kept| kept.name == builtin.name));
     let items: Vec<Value> = builtin::ALL.iter().map(of).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": null}).to_string()))
 }
@@ -197,7 +196,11 @@ fn filled(members: &Map<String, Value>, mut source: Source) -> Result<Source, Er
         if let Some(text) = body::text(members, name)? {
             if text.contains('\0') {
                 let message = "no character U+0000";
-                return Err(Error::invalid(FieldError::new(format!("/{name}"), "invalid", message)));
+                return Err(Error::invalid(FieldError::new(
+                    format!("/{name}"),
+                    "invalid",
+                    message,
+                )));
             }
             *part = text;
         }

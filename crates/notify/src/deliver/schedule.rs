@@ -37,7 +37,8 @@ mod tests {
                 all.push(pause);
             }
             // They are spread over the whole width.
-            let width = all.iter().max().unwrap().as_secs_f64() - all.iter().min().unwrap().as_secs_f64();
+            let width =
+                all.iter().max().unwrap().as_secs_f64() - all.iter().min().unwrap().as_secs_f64();
             assert!(width > 0.3 * f64::from(*seconds), "{width}");
         }
         assert_eq!(pause("a", 8, Duration::from_secs(1)), None);

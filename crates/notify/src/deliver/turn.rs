@@ -318,11 +318,8 @@ impl<'i> Sending<'i> {
     async fn write(&mut self, plan: Plan) -> Result<Load, Error> {
         let now = self.inner.clock.now();
         let held = LEASE.max(self.inner.config.timeout * 2 + Duration::from_secs(30));
-        let turn = Turn {
-            holder: self.inner.holder.name().to_owned(),
-            now,
-            until: later(now, held),
-        };
+        let turn =
+            Turn { holder: self.inner.holder.name().to_owned(), now, until: later(now, held) };
         let back = self.back.clone();
         let run = self.inner.db.writer().run(Lane::Batch, move |conn| {
             Box::pin(async move { carry_out(conn, &back, &plan, &turn).await })
@@ -387,8 +384,7 @@ async fn carry_out(
         let most = i64::try_from(*most).unwrap_or(i64::MAX);
         taken.extend(queue::take(conn, (channel, most), turn).await?);
     }
-    let told =
-        if taken.is_empty() { HashMap::new() } else { queue::told(conn, turn).await? };
+    let told = if taken.is_empty() { HashMap::new() } else { queue::told(conn, turn).await? };
     Ok((taken, told))
 }
 

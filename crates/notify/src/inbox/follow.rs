@@ -53,7 +53,17 @@ impl Follower {
         rights.mark_unchanged();
         let after = after.unwrap_or(head).min(head);
         let counts = Value::Null;
-        Ok(Follower { notify, who, account, after, counts, changes, rights, due: true, over: false })
+        Ok(Follower {
+            notify,
+            who,
+            account,
+            after,
+            counts,
+            changes,
+            rights,
+            due: true,
+            over: false,
+        })
     }
 
     /// The next events; `None` when it is over.

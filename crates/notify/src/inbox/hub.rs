@@ -32,8 +32,7 @@ impl Hub {
             return None;
         }
         // Nothing was heard yet: the first look says something new.
-        let sender =
-            followed.entry(account.to_owned()).or_insert_with(|| watch::Sender::new(-1));
+        let sender = followed.entry(account.to_owned()).or_insert_with(|| watch::Sender::new(-1));
         let receiver = sender.subscribe();
         drop(followed);
         self.signal.notify_one();

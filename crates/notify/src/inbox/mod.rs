@@ -11,9 +11,9 @@ use forebay_db::people::{self, Reachable};
 use forebay_db::{Conn, DbError};
 
 use crate::post::{Post, To};
+use crate::sql::channel;
 use crate::sql::inbox::New;
 use crate::sql::preference::{self, Wanted};
-use crate::sql::channel;
 use crate::template;
 
 /// The name by which receivers know the inbox among channels.

@@ -200,10 +200,7 @@ fn read(row: Row) -> Result<Kept, DbError> {
 }
 
 /// How many items of each category are unread.
-pub(crate) async fn unread(
-    conn: &mut Conn,
-    account: &str,
-) -> Result<Vec<(String, i64)>, DbError> {
+pub(crate) async fn unread(conn: &mut Conn, account: &str) -> Result<Vec<(String, i64)>, DbError> {
     let sql = "SELECT category, count(*) FROM inbox WHERE account = $1 AND read_at = 0 \
                GROUP BY category ORDER BY category";
     let rows = conn.query(sql, &[account.into()]).await?;
@@ -233,8 +230,7 @@ pub(crate) async fn mark_all(
     now: Timestamp,
 ) -> Result<usize, DbError> {
     changed(conn, account).await?;
-    let mut sql =
-        String::from("UPDATE inbox SET read_at = $2 WHERE account = $1 AND read_at = 0");
+    let mut sql = String::from("UPDATE inbox SET read_at = $2 WHERE account = $1 AND read_at = 0");
     let mut values: Vec<Value> = vec![account.into(), now.micros().into()];
     if let Some(category) = category {
         sql.push_str(" AND category = $3");

@@ -68,7 +68,9 @@ pub(crate) static ALL: &[Builtin] = &[
         "mail.notice",
         "Something about somebody's account has changed: its password, second factor or address",
         "Security notice: {{ what }}",
-        person(json!({"what": "your password was changed", "at": "2026-01-02 03:04 UTC", "address": "192.0.2.1"}))
+        person(
+            json!({"what": "your password was changed", "at": "2026-01-02 03:04 UTC", "address": "192.0.2.1"})
+        )
     ),
     builtin!(
         "mail.password_reset",

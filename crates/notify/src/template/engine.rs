@@ -21,29 +21,30 @@ const DEPTH: usize = 32;
 /// The most members or characters that a filter looks at.
 const MOST: usize = 200;
 
-static ENGINE: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut env = Environment::empty();
-    env.set_fuel(Some(FUEL));
-    env.set_recursion_limit(DEPTH);
-    env.set_undefined_behavior(UndefinedBehavior::Chainable);
-    env.set_auto_escape_callback(|name| {
-        if name == Part::Html.name() { AutoEscape::Html } else { AutoEscape::None }
+static ENGINE: LazyLock<Environment<'static>> =
+    LazyLock::new(|| {
+        let mut env = Environment::empty();
+        env.set_fuel(Some(FUEL));
+        env.set_recursion_limit(DEPTH);
+        env.set_undefined_behavior(UndefinedBehavior::Chainable);
+        env.set_auto_escape_callback(|name| {
+            if name == Part::Html.name() { AutoEscape::Html } else { AutoEscape::None }
+        });
+        env.set_debug(true);
+        env.add_filter("upper", |text: String| text.to_uppercase());
+        env.add_filter("lower", |text: String| text.to_lowercase());
+        env.add_filter("trim", |text: String| text.trim().to_owned());
+        env.add_filter("default", |value: Cell, other: Cell| {
+            if value.is_undefined() || value.is_none() { other } else { value }
+        });
+        env.add_filter("truncate", truncate);
+        env.add_filter("length", |value: Cell| value.len().unwrap_or(0));
+        env.add_filter("items", items);
+        env.add_filter("json", |value: Cell| serde_json::to_string(&value).unwrap_or_default());
+        env.add_test("defined", |value: Cell| !value.is_undefined());
+        env.add_test("none", |value: Cell| value.is_none());
+        env
     });
-    env.set_debug(true);
-    env.add_filter("upper", |text: String| text.to_uppercase());
-    env.add_filter("lower", |text: String| text.to_lowercase());
-    env.add_filter("trim", |text: String| text.trim().to_owned());
-    env.add_filter("default", |value: Cell, other: Cell| {
-        if value.is_undefined() || value.is_none() { other } else { value }
-    });
-    env.add_filter("truncate", truncate);
-    env.add_filter("length", |value: Cell| value.len().unwrap_or(0));
-    env.add_filter("items", items);
-    env.add_filter("json", |value: Cell| serde_json::to_string(&value).unwrap_or_default());
-    env.add_test("defined", |value: Cell| !value.is_undefined());
-    env.add_test("none", |value: Cell| value.is_none());
-    env
-});
 
 /// Which part of a message a template is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -150,10 +151,12 @@ mod tests {
     fn a_loop_ends_with_the_steps_and_the_bytes() {
         let many: Vec<i64> = (0..1000).collect();
         let data = json!({"a": many, "long": "x".repeat(60_000)});
-        let nested = "{% for x in a %}{% for y in a %}{% for z in a %}.{% endfor %}{% endfor %}{% endfor %}";
+        let nested =
+            "{% for x in a %}{% for y in a %}{% for z in a %}.{% endfor %}{% endfor %}{% endfor %}";
         let error = render(Part::Text, nested, &data).unwrap_err();
         assert!(error.contains("steps"), "{error}");
-        let error = render(Part::Text, "{% for x in a %}{{ long }}{% endfor %}", &data).unwrap_err();
+        let error =
+            render(Part::Text, "{% for x in a %}{{ long }}{% endfor %}", &data).unwrap_err();
         assert!(error.contains("bytes"), "{error}");
         let deep = format!("{}1{}", "{% if a %}".repeat(400), "{% endif %}".repeat(400));
         // Whatever it says of so deep a template, it says it.
@@ -164,7 +167,13 @@ mod tests {
 
     #[test]
     fn nothing_is_loaded_or_called() {
-        for bad in ["{{ range(3) }}", "{{ debug() }}", "{{ a.b() }}", "{{ dict() }}", "{{ a|replace('a', a) }}"] {
+        for bad in [
+            "{{ range(3) }}",
+            "{{ debug() }}",
+            "{{ a.b() }}",
+            "{{ dict() }}",
+            "{{ a|replace('a', a) }}",
+        ] {
             assert!(render(Part::Text, bad, &json!({"a": {"b": 1}})).is_err(), "{bad}");
         }
         let error = render(Part::Text, "a\n{{ x | nope }}", &json!({})).unwrap_err();
@@ -178,7 +187,10 @@ mod tests {
         let made = |source: &str| render(Part::Text, source, &data).unwrap();
         assert_eq!(made("{% for k, v in r|items %}{{ k }}={{ v }};{% endfor %}"), "a=x;b=2;");
         assert_eq!(made("{{ nope.deep.er }}|{{ n|default('-') }}|{{ nope|default('?') }}"), "|-|?");
-        assert_eq!(made("{{ 'äöü'|truncate(2) }}{{ 'x'|upper }}{{ r|json }}"), "äö…X{\"a\":\"x\",\"b\":2}");
+        assert_eq!(
+            made("{{ 'äöü'|truncate(2) }}{{ 'x'|upper }}{{ r|json }}"),
+            "äö…X{\"a\":\"x\",\"b\":2}"
+        );
         assert_eq!(made("{% if r.a == 'x' and nope is not defined %}y{% endif %}"), "y");
     }
 }

@@ -128,7 +128,11 @@ pub(crate) async fn make(conn: &mut Conn, kind: &str, data: &Value) -> Result<Ma
             Err(error) => {
                 metrics::counter!("forebay_template_errors_total").increment(1);
                 let errors = error.errors;
-                tracing::warn!(template = builtin.name, ?errors, "a template fails: the built-in one is used");
+                tracing::warn!(
+                    template = builtin.name,
+                    ?errors,
+                    "a template fails: the built-in one is used"
+                );
             }
         }
     }

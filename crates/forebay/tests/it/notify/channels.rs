@@ -74,7 +74,8 @@ mod scenario {
     pub(super) async fn what_is_sealed_is_never_shown(engine: Engine) {
         let s = Server::start_with(engine, &[LOCAL, ("LOG_LEVEL", "DEBUG")]).await;
         let receiver = Receiver::start();
-        let config = json!({"url": receiver.at("/"), "headers": {"authorization": "Bearer PLANTED"}});
+        let config =
+            json!({"url": receiver.at("/"), "headers": {"authorization": "Bearer PLANTED"}});
         let body = json!({"name": "hook", "kind": "webhook", "config": config});
         let made = s.post("/v1/channels", body).await;
         let shown = made.expect(201);
@@ -114,7 +115,8 @@ mod scenario {
         let (_, ann) = s.program(&["editor"]).await;
         let (_, bob) = s.program(&["editor"]).await;
         let (_, eve) = s.program(&["viewer"]).await;
-        let body = json!({"name": "a", "kind": "webhook", "config": {"url": "https://example.com"}});
+        let body =
+            json!({"name": "a", "kind": "webhook", "config": {"url": "https://example.com"}});
         let made = s.post_by(&ann, "/v1/channels", body.clone()).await.expect(201);
         let path = format!("/v1/channels/{}", text(&made, "id"));
         s.get_by(&ann, &path, &[]).await.expect(200);

@@ -28,8 +28,7 @@ fn ids(count: usize) -> Vec<String> {
 
 /// The content that is signed, and the signatures of a version.
 fn signed(came: &Came, version: &str) -> (String, Vec<Vec<u8>>) {
-    let content =
-        format!("{}.{}.{}", came.id(), came.headers["webhook-timestamp"], came.body);
+    let content = format!("{}.{}.{}", came.id(), came.headers["webhook-timestamp"], came.body);
     let all = came.headers["webhook-signature"].split(' ');
     let all = all.filter_map(|one| one.strip_prefix(&format!("{version},")));
     (content, all.map(|one| BASE64.decode(one).unwrap()).collect())

@@ -98,14 +98,18 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line}: {text}");
         }
-        assert!(text.contains("Subject: =?utf-8?b?") && text.contains("From: =?utf-8?b?"), "{text}");
+        assert!(
+            text.contains("Subject: =?utf-8?b?") && text.contains("From: =?utf-8?b?"),
+            "{text}"
+        );
         assert!(text.is_ascii());
         assert!(!text.to_lowercase().contains("\r\nbcc:"));
     }
 
     #[test]
     fn no_value_ends_a_header() {
-        for bad in ["a\r\nBcc: evil@example.com", "a\nBcc: evil@example.com", "a\rBcc: e@x", "a\0b"] {
+        for bad in ["a\r\nBcc: evil@example.com", "a\nBcc: evil@example.com", "a\rBcc: e@x", "a\0b"]
+        {
             let text = letter(bad, "ann@example.org").unwrap();
             let head = text.split("\r\n\r\n").next().unwrap().to_lowercase();
             assert!(!head.contains("\nbcc:") && !head.contains("\rbcc:"), "{text}");

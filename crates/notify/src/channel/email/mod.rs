@@ -103,9 +103,9 @@ fn own_server(
 ) -> Result<Option<(Arc<Server>, Mailbox)>> {
     let tls = match body::text(members, "tls")?.as_deref() {
         None => None,
-        Some(name) => Some(Tls::parse(name).ok_or_else(|| {
-            wrong("/tls", "invalid", "starttls, tls or none")
-        })?),
+        Some(name) => Some(
+            Tls::parse(name).ok_or_else(|| wrong("/tls", "invalid", "starttls, tls or none"))?,
+        ),
     };
     let port = match members.get("port") {
         None | Some(Value::Null) => None,
@@ -159,7 +159,11 @@ fn check_place(guard: &Guard, host: &str, port: u16) -> Result<()> {
 /// The operator's server, where it may write to this address.
 fn operators(office: Option<&Office>, to: Option<&Address>) -> Result<(Arc<Server>, Mailbox)> {
     let none = || {
-        wrong("/host", "required", "is needed: the operator has set up no mail server (notify.smtp)")
+        wrong(
+            "/host",
+            "required",
+            "is needed: the operator has set up no mail server (notify.smtp)",
+        )
     };
     let operator = office.and_then(Office::operator).ok_or_else(none)?;
     if let Some(to) = to
@@ -187,7 +191,8 @@ pub(crate) fn address(path: &str, text: &str) -> Result<Address> {
     found.ok_or_else(|| wrong(path, "invalid", "an address is written name@example.com"))
 }
 
-fn mailbox(text: &str) -> Result<Mailbox> {
+/// Reads a sender.
+pub(crate) fn mailbox(text: &str) -> Result<Mailbox> {
     let found = text.parse().ok().filter(|_| clean(text));
     found.ok_or_else(|| wrong("/from", "invalid", "written Name <name@example.com>"))
 }

@@ -82,10 +82,8 @@ impl Server {
         if let Some(guard) = &self.guard {
             return guard.addresses(&self.host, self.port).await.map_err(Fault::Blocked);
         }
-        let found = tokio::time::timeout(
-            CONNECT,
-            tokio::net::lookup_host((self.host.as_str(), self.port)),
-        );
+        let found =
+            tokio::time::timeout(CONNECT, tokio::net::lookup_host((self.host.as_str(), self.port)));
         let found = found.await.map_err(|_| Fault::Connection("the name takes too long".into()))?;
         let found = found.map_err(|error| Fault::Connection(error.to_string()))?;
         Ok(found.take(8).collect())

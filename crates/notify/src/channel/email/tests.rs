@@ -22,7 +22,9 @@ fn with(name: &str, value: Value) -> Value {
 
 #[test]
 fn a_private_server_or_an_odd_port_is_refused_and_an_allowed_one_is_not() {
-    for host in ["10.0.0.1", "::1", "[::1]", "169.254.169.254", "0x0a.1", "a/b", "a?b", "u@h", "", "a b"] {
+    for host in
+        ["10.0.0.1", "::1", "[::1]", "169.254.169.254", "0x0a.1", "a/b", "a?b", "u@h", "", "a b"]
+    {
         let error = build(&with("host", json!(host))).err().unwrap();
         assert_eq!(error.errors[0].path, "/host", "{host}");
     }

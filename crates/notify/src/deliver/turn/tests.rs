@@ -124,6 +124,9 @@ impl Scene {
             in_flight: 100,
             in_flight_each: 50,
             timeout: Duration::from_secs(10),
+            keep_inbox: Duration::from_secs(3600),
+            site: String::new(),
+            smtp: None,
             keep: Duration::from_secs(7 * 86_400),
         };
         let deps = Deps {
@@ -191,9 +194,10 @@ impl Scene {
             to: to.clone(),
         });
         let posts: Vec<Post> = posts.collect();
-        let written = self.db.writer().run(Lane::Batch, move |conn| {
-            Box::pin(async move { post(conn, &posts, now).await })
-        });
+        let written = self
+            .db
+            .writer()
+            .run(Lane::Batch, move |conn| Box::pin(async move { post(conn, &posts, now).await }));
         written.await.unwrap();
     }
 
