@@ -22,8 +22,8 @@ pub(crate) enum ChannelCommand {
         #[arg(long, default_value = "webhook")]
         kind: String,
         /// Where to: `url` of its configuration.
-        #[arg(long)]
-        url: Option<String>,
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
         /// Its configuration, as JSON.
         #[arg(long, value_name = "JSON")]
         config: Option<String>,
@@ -80,11 +80,11 @@ pub(crate) enum ChannelCommand {
 /// Runs a command about channels.
 pub(super) async fn run(command: ChannelCommand) -> Result<(), Failure> {
     match command {
-        ChannelCommand::Create { name, kind, url, config, json, target } => {
+        ChannelCommand::Create { name, kind, to, config, json, target } => {
             let config = config.as_deref().unwrap_or("{}");
             let config = serde_json::from_str(config);
             let mut config: Value = config.map_err(|e| other(format!("--config: {e}")))?;
-            if let (Some(url), Value::Object(members)) = (url, &mut config) {
+            if let (Some(url), Value::Object(members)) = (to, &mut config) {
                 members.insert("url".to_owned(), url.into());
             }
             let body = json!({"name": name, "kind": kind, "config": config});

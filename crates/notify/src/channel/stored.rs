@@ -77,8 +77,11 @@ impl Settings {
     pub(crate) fn build(&self, kind: &dyn ChannelKind, means: &Means) -> Result<Arc<dyn Channel>> {
         let config = Config { members: &self.members, secrets: &self.secrets };
         kind.build(config, means).map_err(|mut error| {
+            if error.errors.is_empty() {
+                return error;
+            }
             error.errors.iter_mut().for_each(|field| field.path.insert_str(0, "/config"));
-            error
+            Error::invalid_all(error.errors)
         })
     }
 }

@@ -50,10 +50,14 @@ pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Pa
         None => None,
         Some(name) => Some(Condition::parse(name).ok_or_else(|| bad("state", STATES))?),
     };
+    let id = |name: &'static str| match params.get(name) {
+        Some(text) if text.contains('\0') => Err(bad(name, "an id")),
+        text => Ok(text.map(str::to_owned)),
+    };
     let wanted = Wanted {
         state,
-        channel: params.get("channel").map(str::to_owned),
-        rule: params.get("rule").map(str::to_owned),
+        channel: id("channel")?,
+        rule: id("rule")?,
         owner: reach.owner().map(str::to_owned),
         ..Wanted::default()
     };

@@ -18,8 +18,8 @@ pub(crate) use turn::Sending;
 
 /// Tests of channels at once.
 const TESTS: usize = 8;
-/// How long a stopping process waits for what is on its way.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a stopping process waits for what is on its way, and then for that to be written down.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(5));
 
 /// What the rest of the service tells the engine.
 pub(crate) struct Engine {
@@ -63,7 +63,8 @@ impl Engine {
     /// Waits for a while until what is on its way is back, when the process stops.
     pub(crate) async fn settled(&self) {
         let mut ended = self.ended.subscribe();
-        // Whatever is not back by then is sent again after the next start.
-        let _ = tokio::time::timeout(PATIENCE, ended.wait_for(|ended| *ended)).await;
+        // Whatever is not written down by then is sent again after the next start.
+        let all = PATIENCE.0 + PATIENCE.1;
+        let _ = tokio::time::timeout(all, ended.wait_for(|ended| *ended)).await;
     }
 }

@@ -122,11 +122,7 @@ impl<'i> Sending<'i> {
     /// Takes back what this process held when it ended last.
     async fn begin(&self) {
         loop {
-            let (holder, now) = (self.inner.holder.name().to_owned(), self.inner.clock.now());
-            let taken = self.inner.db.writer().run(Lane::Batch, move |conn| {
-                Box::pin(async move { queue::take_back(conn, &holder, now).await })
-            });
-            match taken.await {
+            match self.take_back().await {
                 Ok(0) => return,
                 Ok(messages) => {
                     return tracing::info!(messages, "sends again what was on its way");
@@ -138,6 +134,15 @@ impl<'i> Sending<'i> {
                 () = tokio::time::sleep(REST.1) => {}
             }
         }
+    }
+
+    /// Puts back what is held under this process's name; nobody knows what became of it.
+    async fn take_back(&self) -> Result<usize, DbError> {
+        let (holder, now) = (self.inner.holder.name().to_owned(), self.inner.clock.now());
+        let taken = self.inner.db.writer().run(Lane::Batch, move |conn| {
+            Box::pin(async move { queue::take_back(conn, &holder, now).await })
+        });
+        taken.await
     }
 
     /// Waits until there may be something to do.
@@ -154,15 +159,21 @@ impl<'i> Sending<'i> {
         }
     }
 
-    /// Waits for what is on its way, and writes down what came of it.
+    /// Waits for what is on its way, and writes down what came of it; what is not back is put back, so
+    /// that another process need not wait for the end of its lease.
     async fn finish(&mut self) {
         let all = async {
             while let Some(back) = self.flying.join_next().await {
                 self.land(back);
             }
         };
-        let _ = tokio::time::timeout(super::PATIENCE, all).await;
-        if let Err(error) = self.write(Plan::default()).await {
+        let late = tokio::time::timeout(super::PATIENCE.0, all).await.is_err();
+        self.flying.shutdown().await;
+        let written = match self.write(Plan::default()).await {
+            Ok(_) if late => self.take_back().await.map(drop).map_err(Error::from),
+            written => written.map(drop),
+        };
+        if let Err(error) = written {
             tracing::warn!(%error, "what was sent last is not written down, and will be sent again");
         }
     }

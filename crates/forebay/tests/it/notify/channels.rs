@@ -236,6 +236,7 @@ mod scenario {
         s.get("/v1/channels?limit=0").await.problem(400, "validation_failed");
         s.get("/v1/channels?cursor=x").await.problem(400, "validation_failed");
         s.get("/v1/deliveries?state=lost").await.problem(400, "validation_failed");
-        s.get("/v1/channels/%00").await.problem(404, "not_found");
+        s.get("/v1/channels/%00").await.problem(400, "bad_request");
+        s.get("/v1/deliveries?channel=%00").await.problem(400, "validation_failed");
     }
 }

@@ -22,6 +22,37 @@ both! {
     a_stopping_process_writes_down_what_came_back
 }
 
+/// Each takes what no other has: nothing is sent twice.
+#[tokio::test]
+async fn several_processes_share_the_work() {
+    let one = start(Engine::Postgres).await;
+    let other = Server::start_on(one.database.clone(), &[super::LOCAL]);
+    let receiver = Receiver::start();
+    let mut channels = Vec::new();
+    for n in 0..6 {
+        channels.push(text(&webhook(&one, &receiver.at(&format!("/{n}"))).await, "id"));
+    }
+    for round in 0..5 {
+        let ids: Vec<String> = (0..40).map(|n| format!("r{round}-{n}")).collect();
+        post(&one, &ids, &channels).await;
+        let wanted =
+            |items: &[Value]| items.len() == 200 * (round + 1) / 5 && all("delivered")(items);
+        for id in &channels {
+            until(&one, &format!("&channel={id}"), wanted).await;
+        }
+    }
+    assert_eq!(receiver.came().len(), 5 * 40 * 6);
+    let mut worked = 0;
+    for server in [&one, &other] {
+        let metrics =
+            answer(crate::support::client().get(format!("http://{}/metrics", server.admin)));
+        let metrics = metrics.await.text;
+        let line = "forebay_deliveries_total{channel=\"webhook\",outcome=\"delivered\"}";
+        worked += usize::from(metrics.contains(line));
+    }
+    assert_eq!(worked, 2, "both have sent something");
+}
+
 fn ids(count: usize) -> Vec<String> {
     (0..count).map(|n| format!("m{n:04}")).collect()
 }
@@ -182,7 +213,7 @@ mod scenario {
         let s = start(engine).await;
         let receiver = Receiver::start();
         let url = receiver.at("/cli");
-        let made = told(&command(&s, &["channels", "create", "mine", "--url", &url]));
+        let made = told(&command(&s, &["channels", "create", "mine", "--to", &url]));
         let (id, secret) = made.trim().split_once('\n').unwrap();
         assert!(secret.starts_with("whsec_"));
         assert!(told(&command(&s, &["channels", "test", id])).starts_with("delivered, status 204"));

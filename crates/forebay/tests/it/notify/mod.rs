@@ -15,8 +15,15 @@ use receiver::Receiver;
 /// Receivers of the tests are on this machine.
 const LOCAL: (&str, &str) = ("FOREBAY_NOTIFY__ALLOW_PRIVATE", "127.0.0.0/8");
 
+/// Where nobody is: what asks a proxy fails.
+const PROXIES: [(&str, &str); 3] = [
+    ("HTTP_PROXY", "http://127.0.0.1:1"),
+    ("http_proxy", "http://127.0.0.1:1"),
+    ("ALL_PROXY", "http://127.0.0.1:1"),
+];
+
 async fn start(engine: Engine) -> Server {
-    Server::start_with(engine, &[LOCAL]).await
+    Server::start_with(engine, &[&[LOCAL][..], &PROXIES].concat()).await
 }
 
 /// Makes a webhook; what its door answered.
