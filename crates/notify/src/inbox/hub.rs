@@ -99,7 +99,7 @@ mod tests {
     #[test]
     fn a_change_is_heard_by_those_who_follow_that_inbox() {
         let hub = Hub::default();
-        let (mut ann, mut again, mut bob) =
+        let (mut ann, again, mut bob) =
             (hub.follow("ann").unwrap(), hub.follow("ann").unwrap(), hub.follow("bob").unwrap());
         hub.advance("ann", 3);
         hub.advance("nobody", 1);

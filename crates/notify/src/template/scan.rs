@@ -40,7 +40,7 @@ fn tag(body: &str) -> Result<&str, String> {
         let found = body.find("endraw").and_then(|at| body.get(at..));
         return Ok(behind(found.unwrap_or_default(), "%}"));
     }
-    expression(body)
+    expression(inner)
 }
 
 /// Looks through an expression up to its end; what is behind it.

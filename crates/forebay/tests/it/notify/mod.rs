@@ -3,9 +3,14 @@
 mod channels;
 mod crash;
 mod deliveries;
+mod email;
+mod inbox;
+mod mail;
+mod people;
 mod posts;
 mod receiver;
 mod standard;
+mod templates;
 
 use serde_json::{Value, json};
 
