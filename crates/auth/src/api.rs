@@ -3,8 +3,8 @@
 use utoipa::{OpenApi, ToSchema};
 
 use crate::controllers::{
-    api_keys, invitations, jwks, login, me, mfa, reset, roles, service_accounts, sessions, setup,
-    users,
+    api_keys, email, forgot, invitations, jwks, login, me, mfa, reset, roles, service_accounts,
+    sessions, setup, users,
 };
 
 /// The description of this service's operations.
@@ -18,6 +18,9 @@ use crate::controllers::{
         login::refresh,
         login::logout,
         reset::reset,
+        forgot::forgot,
+        email::change,
+        email::verify,
         sessions::list,
         sessions::delete,
         sessions::delete_others,

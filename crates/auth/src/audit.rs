@@ -25,10 +25,13 @@ type Door = (&'static str, &'static str, &'static str, &'static str);
 /// Every door that changes something about somebody.
 const DOORS: &[Door] = &[
     ("POST", "/v1/setup", "setup", "account"),
+    ("POST", "/v1/auth/email/change", "email.change", "account"),
+    ("POST", "/v1/auth/email/verify", "email.verify", "account"),
     ("POST", "/v1/auth/login", "login", "account"),
     ("POST", "/v1/auth/login/mfa", "login", "account"),
     ("POST", "/v1/auth/logout", "logout", "session"),
     ("POST", "/v1/auth/password/change", "password.change", "account"),
+    ("POST", "/v1/auth/password/forgot", "password.forgot", "account"),
     ("POST", "/v1/auth/password/reset", "password.reset", "account"),
     ("POST", "/v1/auth/refresh", "refresh", "session"),
     ("POST", "/v1/auth/register", "register", "account"),

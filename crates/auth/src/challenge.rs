@@ -1,5 +1,5 @@
-//! Texts that stand for half a sign-in: a password was right and a second factor is due, or an
-//! administrator lets somebody choose a password anew. Each says who, and until when; it is stored
+//! Texts that stand for half a sign-in: a password was right and a second factor is due, somebody may
+//! choose a password anew, or an address is shown to be theirs. Each says who, and until when; it is stored
 //! nowhere, and hangs on the password's hash: another password ends it.
 
 use aws_lc_rs::hmac;
@@ -12,6 +12,8 @@ const SECOND: i64 = 1_000_000;
 pub(crate) const FACTOR: Kind = Kind { prefix: "fbm_", good: 300 * SECOND };
 /// Whoever has it chooses a password, once.
 pub(crate) const RESET: Kind = Kind { prefix: "fbp_", good: 3600 * SECOND };
+/// Whoever has it has the address of a new account.
+pub(crate) const VERIFY: Kind = Kind { prefix: "fbv_", good: 24 * 3600 * SECOND };
 
 /// What a text is for.
 #[derive(Debug, Clone, Copy)]

@@ -23,6 +23,8 @@ pub struct AuthConfig {
     pub hash_wait: Duration,
     /// Who may have an account.
     pub registration: Registration,
+    /// Whether there is a mail server: what goes by mail is open then.
+    pub mail: bool,
     /// Others whose tokens are taken.
     pub issuers: Vec<Issuer>,
 }

@@ -39,6 +39,7 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
             "channels:*",
             "deliveries:*",
             "silences:*",
+            "templates:*",
         ],
     ),
     ("viewer", &["streams:read", "records:read"]),

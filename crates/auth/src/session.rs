@@ -65,6 +65,7 @@ pub(crate) struct Secrets {
     cookie: hmac::Key,
     challenge: hmac::Key,
     reset: hmac::Key,
+    verify: hmac::Key,
 }
 
 impl Secrets {
@@ -78,6 +79,7 @@ impl Secrets {
             cookie: key("session cookie"),
             challenge: key("second factor challenge"),
             reset: key("password reset"),
+            verify: key("address verification"),
         }
     }
 
@@ -115,6 +117,11 @@ impl Secrets {
     /// What signs the links by which a password is chosen anew.
     pub(crate) fn reset(&self) -> &hmac::Key {
         &self.reset
+    }
+
+    /// What signs the links by which an address is shown to be somebody's.
+    pub(crate) fn verify(&self) -> &hmac::Key {
+        &self.verify
     }
 }
 

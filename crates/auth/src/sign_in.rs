@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use forebay_db::seal::Master;
 use forebay_db::{Conn, DbError, Look};
 use forebay_http::principal::Peer;
 use forebay_model::principal::Principal;
@@ -16,9 +17,9 @@ use http::request::Parts;
 use crate::password::{Password, Scheme};
 use crate::session::{self, ABSOLUTE, Session};
 use crate::sql::person::{Hashed, Person};
-use crate::sql::{account, person, recovery_code, session as sessions};
+use crate::sql::{account, device as devices, person, recovery_code, session as sessions};
 use crate::throttle::Pass;
-use crate::{Auth, audit, directory, email};
+use crate::{Auth, audit, device, directory, email, mail};
 
 /// How long a try at a name waits that all the world tries.
 const SLOW: Duration = Duration::from_secs(1);
@@ -76,6 +77,8 @@ pub(crate) struct Begun {
     pub(crate) who: Principal,
     /// Some of the account's roles ask for a second factor that was not shown.
     pub(crate) limited: bool,
+    /// The account was never signed in to from there.
+    pub(crate) stranger: bool,
 }
 
 /// The one answer to whoever is not let in, whatever the reason.
@@ -136,7 +139,15 @@ impl Auth {
         if let Some(person) = &found {
             audit::target(&person.account);
         }
-        self.prove_person(found, "/password", password).await
+        let proven = self.prove_person(found, "/password", password).await?;
+        // Whose address was never shown to be theirs has cost as much.
+        Ok(proven.filter(|proven| proven.person.verified))
+    }
+
+    /// Whether it is the password that somebody has chosen who is not let in yet.
+    pub(crate) async fn prove_new(&self, person: Person, password: &str) -> Result<Option<Person>> {
+        let proven = self.prove_person(Some(person), "/password", password).await?;
+        Ok(proven.map(|proven| proven.person))
     }
 
     /// Whether it is somebody's password; `path` is where it stands.
@@ -188,13 +199,14 @@ impl Auth {
         let moves = !matches!(opening.ends, Ends::None);
         audit::account(&opening.session.account);
         audit::detail("second_factor", opening.session.second_factor);
-        let begun = self.locked(moves, |conn| Box::pin(open(conn, opening)));
+        let master = self.inner.master.clone();
+        let begun = self.locked(moves, |conn| Box::pin(open(conn, opening, master)));
         begun.await
     }
 }
 
 /// What refuses comes before what writes: a refusal leaves nothing behind.
-async fn open(conn: &mut Conn, opening: Opening) -> Result<Result<Begun>, DbError> {
+async fn open(conn: &mut Conn, opening: Opening, master: Master) -> Result<Result<Begun>, DbError> {
     let Opening { session, compared, password, second, ends } = opening;
     let id = session.account.clone();
     let found = person::find(conn, &id).await?;
@@ -219,12 +231,17 @@ async fn open(conn: &mut Conn, opening: Opening) -> Result<Result<Begun>, DbErro
     if let Some(password) = password {
         person::set_password(conn, &id, &password).await?;
     }
+    let anew = matches!(ends, Ends::None);
     match ends {
         Ends::None => {}
         Ends::One(before) => sessions::delete(conn, &before).await?,
         Ends::Others => sessions::delete_others(conn, &id, "").await?,
     }
-    Ok(begin(conn, session).await?.ok_or_else(wrong))
+    let begun = begin(conn, session).await?;
+    if let Some(begun) = begun.as_ref().filter(|begun| anew && begun.stranger) {
+        mail::sign_in(conn, &master, &begun.session).await?;
+    }
+    Ok(begun.ok_or_else(wrong))
 }
 
 /// Writes a session; `None` when its account may not have one.
@@ -233,7 +250,9 @@ pub(crate) async fn begin(conn: &mut Conn, session: Session) -> Result<Option<Be
     sessions::insert(conn, &session).await?;
     let roles = account::find(conn, &session.account).await?.map(|account| account.roles);
     let limited = roles.is_some_and(|roles| roles.len() != who.roles.len());
-    Ok(Some(Begun { session, who, limited }))
+    let place = device::hash(&session);
+    let stranger = devices::see(conn, &session.account, place, session.proven_at).await?;
+    Ok(Some(Begun { session, who, limited, stranger }))
 }
 
 /// The answer to a second factor that is not right, or was taken before.

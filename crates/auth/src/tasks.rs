@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use forebay_db::{Db, Lane};
+use forebay_model::time::Timestamp;
 
 use crate::identity::{Directory, Used};
 use crate::quota::Counts;
-use crate::sql::{api_key, session};
+use crate::sql::{account, api_key, device, person, session};
 use crate::{Auth, Inner};
 
 /// How often the database is asked whether anybody's rights have changed.
@@ -17,6 +18,10 @@ const TURN: Duration = Duration::from_secs(60);
 const NOTE: Duration = Duration::from_secs(60);
 /// How often the counts of periods that are over are deleted.
 const SWEEP: Duration = Duration::from_secs(3600);
+/// How long a place is known that nobody signs in from, in microseconds.
+const FORGET: i64 = 180 * 24 * 3600 * 1_000_000;
+/// How long an address may be shown to be somebody's, in microseconds.
+const UNVERIFIED: i64 = 7 * 24 * 3600 * 1_000_000;
 
 impl Auth {
     /// Its background loops; they run until they are dropped.
@@ -28,6 +33,7 @@ impl Auth {
             turn_keys(&self),
             unlock(&self),
             sweep_quotas(counts),
+            sweep_people(&self),
             issuers.keep()
         );
     }
@@ -74,6 +80,30 @@ async fn sweep_quotas(counts: &Counts) {
         every.tick().await;
         if let Err(error) = counts.sweep().await {
             tracing::warn!(%error, "old counts of quotas are not deleted");
+        }
+    }
+}
+
+/// Forgets places that nobody signs in from any more, and accounts whose address nobody has shown to be
+/// theirs, until it is dropped.
+async fn sweep_people(auth: &Auth) {
+    let mut every = tokio::time::interval(SWEEP);
+    loop {
+        every.tick().await;
+        let now = auth.inner.clock.now();
+        let before = |span: i64| Timestamp::from_micros(now.micros() - span);
+        let (places, people) = (before(FORGET), before(UNVERIFIED));
+        let swept = auth.inner.db.writer().run(Lane::Maintenance, move |conn| {
+            Box::pin(async move {
+                device::sweep(conn, places).await?;
+                for id in person::unverified(conn, people).await? {
+                    account::delete(conn, &id).await?;
+                }
+                Ok(())
+            })
+        });
+        if let Err(error) = swept.await {
+            tracing::warn!(%error, "what is over about people is not forgotten");
         }
     }
 }

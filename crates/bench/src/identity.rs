@@ -212,6 +212,7 @@ async fn checks(data: &Path, key: &str, tokens: &[String], table: &mut String) -
         scheme: Scheme::Bcrypt(COST),
         hash_wait: Duration::from_secs(5),
         registration: Registration::Closed,
+        mail: false,
         issuers: Vec::new(),
     };
     let opened = Auth::open(&db, clock, First::Given(KEY), config).await?;

@@ -23,7 +23,13 @@ const NAMED: [(&str, &str); 4] = [
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 4] = ["auth.master_key", "server.api_key", "database.url", "internal.secret"];
+const SECRETS: [&str; 5] = [
+    "auth.master_key",
+    "database.url",
+    "internal.secret",
+    "notify.smtp.password",
+    "server.api_key",
+];
 /// Settings without a section.
 const ALONE: [&str; 2] = ["routes", "upstreams"];
 const PREFIX: &str = "FOREBAY_";

@@ -21,13 +21,17 @@ pub use quota::{Ask, Count, Granted, Quotas};
 /// Doors that open without a credential: behind them one is made or checked.
 pub const OPEN_DOORS: &[(&str, &str)] = &[
     ("GET", "/.well-known/jwks.json"),
+    ("GET", "/v1/unsubscribe"),
+    ("POST", "/v1/auth/email/verify"),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/password/forgot"),
     ("POST", "/v1/auth/password/reset"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),
     ("POST", "/v1/invitations/accept"),
     ("POST", "/v1/setup"),
+    ("POST", "/v1/unsubscribe"),
 ];
 
 /// Who is this?

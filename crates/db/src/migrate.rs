@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0010_notify.sql"),
     include_str!("migrations/0011_rules.sql"),
     include_str!("migrations/0012_inbox.sql"),
+    include_str!("migrations/0013_mail.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

@@ -162,7 +162,12 @@ impl Settings {
         }
         let database = section::<Database>(config, "database")?;
         let database = database.read(config, &server.data_dir)?;
-        let auth = section::<Auth>(config, "auth")?.read(config, &server.data_dir)?;
+        let mut auth = section::<Auth>(config, "auth")?.read(config, &server.data_dir)?;
+        let site = auth.site.origin().map(str::to_owned);
+        let site = site.unwrap_or_else(|| format!("http://{}", server.listen));
+        let notify = section::<notify::Notify>(config, "notify")?;
+        let notify = notify.read(config, &server.data_dir, site)?;
+        auth.mail = notify.smtp.is_some();
         let gateway = section::<gateway::Gateway>(config, "gateway")?;
         Ok(Settings {
             database,
@@ -199,7 +204,7 @@ impl Settings {
                 idempotency_ttl: idempotency.ttl.0,
                 max_subscribers: subscribe.max_subscribers,
             },
-            notify: section::<notify::Notify>(config, "notify")?.read(config, &server.data_dir)?,
+            notify,
             listen: server.listen,
             admin_listen: server.admin_listen,
             data_dir: server.data_dir,
@@ -246,6 +251,8 @@ impl Auth {
             scheme,
             hash_wait: self.hash_wait.0,
             registration,
+            // As the section `notify` says.
+            mail: false,
             issuers: issuers::read(self.issuers, config)?,
         })
     }

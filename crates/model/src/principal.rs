@@ -174,6 +174,10 @@ pub const RULES_WRITE: Right = Right("rules", "write");
 pub const SILENCES_READ: Right = Right("silences", "read");
 /// Make and end silences.
 pub const SILENCES_WRITE: Right = Right("silences", "write");
+/// See the texts of what is told.
+pub const TEMPLATES_READ: Right = Right("templates", "read");
+/// Change them.
+pub const TEMPLATES_WRITE: Right = Right("templates", "write");
 
 /// Every right that a permission can name.
 pub const RIGHTS: &[Right] = &[
@@ -202,6 +206,8 @@ pub const RIGHTS: &[Right] = &[
     RULES_WRITE,
     SILENCES_READ,
     SILENCES_WRITE,
+    TEMPLATES_READ,
+    TEMPLATES_WRITE,
 ];
 
 /// Who asks. It comes from the authenticated context only, never from a body.

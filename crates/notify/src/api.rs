@@ -3,7 +3,14 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{backtests, channels, deliveries, groups, rules, silences};
+use crate::controllers::{
+    backtests, channels, deliveries, groups, inbox, preferences, rules, silences, templates,
+    unsubscribe,
+};
+
+pub use told::*;
+
+mod told;
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -31,7 +38,19 @@ use crate::controllers::{backtests, channels, deliveries, groups, rules, silence
         backtests::of_draft,
         silences::list,
         silences::create,
-        silences::delete
+        silences::delete,
+        inbox::list,
+        inbox::read,
+        inbox::read_all,
+        inbox::subscribe,
+        preferences::show,
+        preferences::patch,
+        templates::list,
+        templates::put,
+        templates::delete,
+        templates::preview,
+        unsubscribe::show,
+        unsubscribe::take
     ),
     components(schemas(forebay_http::api::Problem))
 )]

@@ -6,6 +6,7 @@ pub mod config;
 mod controllers;
 mod deliver;
 mod holder;
+mod inbox;
 mod message;
 #[allow(dead_code, reason = "rules write with it, and there is none yet")]
 mod post;
@@ -13,6 +14,7 @@ mod rule;
 mod sql;
 mod tasks;
 mod watch;
+mod template;
 
 use std::sync::Arc;
 
@@ -27,9 +29,11 @@ use forebay_outgoing::{Client, Guard};
 use tokio_util::sync::CancellationToken;
 
 use channel::Means;
+use channel::email::office::Office;
 use config::NotifyConfig;
 use deliver::Engine;
 use holder::Holder;
+use inbox::hub::Hub;
 
 /// The service.
 #[derive(Clone)]
@@ -55,6 +59,10 @@ struct Inner {
     holder: Holder,
     /// Who brings messages to where they go.
     engine: Engine,
+    /// Who follows inboxes.
+    hub: Hub,
+    /// What e-mail goes through.
+    office: Arc<Office>,
     stopping: CancellationToken,
 }
 
@@ -84,9 +92,14 @@ pub struct Deps {
 }
 
 impl Inner {
-    /// What channels are made with.
-    fn means(&self) -> Means {
-        Means { client: self.client.clone(), timeout: self.config.timeout }
+    /// What a channel is made with; one that is only checked has no id.
+    fn means(&self, channel: &str) -> Means {
+        Means {
+            client: self.client.clone(),
+            timeout: self.config.timeout,
+            office: Some(self.office.clone()),
+            channel: channel.to_owned(),
+        }
     }
 }
 
@@ -98,6 +111,8 @@ impl Notify {
         let client = Client::new(guard).map_err(Error::internal)?;
         let engine = Engine::new();
         let holder = Holder::take(&config.identity_file)?;
+        let means = (db.clone(), master.clone(), sealer.clone());
+        let office = Office::open(config.smtp.as_ref(), means, &config.site)?;
         let inner = Inner {
             config,
             db,
@@ -109,6 +124,8 @@ impl Notify {
             catalog,
             holder,
             engine,
+            hub: Hub::default(),
+            office: Arc::new(office),
             stopping,
         };
         Ok(Notify { inner: Arc::new(inner) })
@@ -133,8 +150,10 @@ impl Notify {
     pub async fn tasks(self) {
         tokio::join!(
             tasks::deliver::run(&self.inner),
+            watch::run(&self.inner),
+            tasks::mail::run(&self.inner),
             tasks::sweep::run(&self.inner),
-            watch::run(&self.inner)
+            inbox::hub::run(&self.inner)
         );
     }
 }

@@ -6,6 +6,8 @@ use std::borrow::Cow;
 use forebay_db::{Conn, DbError, Insert, Kind, Row, Value};
 use forebay_model::time::Timestamp;
 
+use crate::inbox::{self, INBOX};
+
 /// A notification with whom it goes to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Post {
@@ -71,7 +73,9 @@ pub(crate) async fn post(conn: &mut Conn, posts: &[Post], now: Timestamp) -> Res
         return Ok(());
     }
     conn.insert_new(insert("notification", &NOTIFICATION, notifications(posts, now))).await?;
-    conn.insert_new(insert("delivery", &DELIVERY, deliveries(posts, now))).await
+    let told = inbox::expand(conn, posts).await?;
+    conn.insert_new(insert("delivery", &DELIVERY, deliveries(posts, &told.mail, now))).await?;
+    crate::sql::inbox::insert(conn, told.items, now).await
 }
 
 fn insert(table: &'static str, columns: &[(&'static str, Kind)], rows: Vec<Row>) -> Insert {
@@ -94,7 +98,7 @@ fn notifications(posts: &[Post], now: Timestamp) -> Vec<Row> {
     posts.iter().map(row).collect()
 }
 
-fn deliveries(posts: &[Post], now: Timestamp) -> Vec<Row> {
+fn deliveries(posts: &[Post], mail: &[(usize, To)], now: Timestamp) -> Vec<Row> {
     let now = || Value::Int(now.micros());
     let nothing = || Value::Int(0);
     let row = |post: &Post, to: &To| -> Row {
@@ -116,5 +120,12 @@ fn deliveries(posts: &[Post], now: Timestamp) -> Vec<Row> {
             nothing(),
         ]
     };
-    posts.iter().flat_map(|post| post.to.iter().map(move |to| row(post, to))).collect()
+    let channels = |post: &Post| post.to.iter().filter(|to| to.channel != INBOX).count();
+    let mut rows = Vec::with_capacity(posts.iter().map(channels).sum::<usize>() + mail.len());
+    for post in posts {
+        let channels = post.to.iter().filter(|to| to.channel != INBOX);
+        rows.extend(channels.map(|to| row(post, to)));
+    }
+    rows.extend(mail.iter().filter_map(|(at, to)| Some(row(posts.get(*at)?, to))));
+    rows
 }

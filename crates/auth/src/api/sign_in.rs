@@ -166,8 +166,10 @@ pub struct InvitationWithToken {
     pub email: String,
     /// What they may do.
     pub roles: Vec<String>,
-    /// To be handed on.
-    pub token: String,
+    /// To be handed on, where no mail is sent.
+    pub token: Option<String>,
+    /// Whether a link is on its way to the address.
+    pub mailed: bool,
     /// A week from now.
     pub expires_at: String,
 }
@@ -203,4 +205,34 @@ pub struct PasswordReset {
     pub token: String,
     /// 15 characters or more; 8 beside a second factor.
     pub password: String,
+}
+
+/// Whose password is to be chosen anew.
+#[derive(ToSchema)]
+pub struct PasswordForgotten {
+    /// The account's address.
+    pub email: String,
+}
+
+/// Another address for the account.
+#[derive(ToSchema)]
+pub struct EmailChange {
+    /// The new one.
+    pub email: String,
+}
+
+/// A link that came by mail.
+#[derive(ToSchema)]
+pub struct EmailVerification {
+    /// The link's.
+    pub token: String,
+    /// Of a new account: the one that was chosen.
+    pub password: Option<String>,
+}
+
+/// What the link has done.
+#[derive(ToSchema)]
+pub struct EmailVerified {
+    /// `verified`; of a change `waiting` for the other address, or `changed`.
+    pub state: String,
 }

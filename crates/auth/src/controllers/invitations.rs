@@ -1,7 +1,7 @@
 //! How somebody gets an account: by an invitation, or by asking where that is enough.
 
 use axum::extract::{Request, State};
-use forebay_db::{Conn, DbError, Look};
+use forebay_db::{Conn, DbError, Look, mail};
 use forebay_http::principal::Peer;
 use forebay_http::query::Params;
 use forebay_http::{Answer, Who, body};
@@ -14,9 +14,11 @@ use serde_json::json;
 use super::accounts::may_assign;
 use super::setup::enrol;
 use super::users::sees_all;
-use super::{MAX_BYTES, read_name};
+use super::{Done, MAX_BYTES, read_name};
 use crate::answer::secret;
+use crate::challenge::VERIFY;
 use crate::config::Registration;
+use crate::mail::To;
 use crate::password::rules::{self, Owner};
 use crate::sign_in::{Caller, count};
 use crate::sql::account::Account;
@@ -27,7 +29,8 @@ use crate::{Auth, audit, directory, email, key};
 /// How long an invitation is good, in microseconds.
 const GOOD: i64 = 7 * 24 * 3600 * 1_000_000;
 
-/// `POST /v1/invitations`: the token is shown to whoever invites, who hands it on.
+/// `POST /v1/invitations`: a link goes to the address; without a mail server the token is shown to
+/// whoever invites, who hands it on.
 #[utoipa::path(
     post,
     path = "/v1/invitations",
@@ -68,6 +71,10 @@ pub(crate) async fn create(
         expires_at: Timestamp::from_micros(now.micros() + GOOD),
     };
     let (kept, hash) = (invitation.clone(), key::hash(&token));
+    let mailed = auth.inner.config.mail;
+    let data = json!({"by": who.name, "path": format!("console/invitation?token={token}")});
+    let to = To { account: "", address: &invitation.email };
+    let letter = mailed.then(|| auth.letter("mail.invitation", to, data)).transpose()?;
     audit::detail("email", invitation.email.clone());
     audit::detail("roles", invitation.roles.clone());
     let written = auth.locked(false, move |conn| {
@@ -76,16 +83,23 @@ pub(crate) async fn create(
                 return Ok(Err(error));
             }
             invitation::insert(conn, hash, &kept, now).await?;
+            if let Some(letter) = letter {
+                mail::put(conn, &letter).await?;
+            }
             Ok(Ok(()))
         })
     });
     written.await?;
-    let body = json!({
+    let mut body = json!({
         "email": invitation.email,
         "roles": invitation.roles,
-        "token": token,
+        "mailed": mailed,
         "expires_at": invitation.expires_at,
     });
+    // What goes by mail is shown to nobody else: whoever has it has the address too.
+    if !mailed {
+        body["token"] = token.into();
+    }
     Ok(secret(StatusCode::CREATED, &body))
 }
 
@@ -160,7 +174,8 @@ async fn may_still(conn: &mut Conn, invitation: &Invitation) -> Result<bool, DbE
 }
 
 /// `POST /v1/auth/register`: an account without roles, where registration is open. An address that
-/// has an account is answered alike; without mail there is nobody else to tell.
+/// has an account is answered alike. A link goes to the address, and opens the account; without a mail
+/// server it is open at once.
 #[utoipa::path(
     post,
     path = "/v1/auth/register",
@@ -193,19 +208,46 @@ pub(crate) async fn register(
     auth.admit(&email::key(&address), peer.0).await?;
     let password = auth.hash(password).await?;
     let account = new_account(name, Vec::new(), auth.inner.clock.now());
-    let person = person(&account.id, &address, password);
+    let mut person = person(&account.id, &address, password);
+    person.verified = !auth.inner.config.mail;
     audit::account(&account.id);
-    let written = auth.locked(false, move |conn| {
-        Box::pin(async move {
-            if crate::sql::person::insert(conn, &person).await? {
-                crate::sql::account::put(conn, &account).await?;
-            }
-            Ok(Ok(()))
-        })
-    });
+    let writer = auth.clone();
+    let written = auth.locked(false, move |conn| Box::pin(enter(conn, writer, account, person)));
     written.await?;
     count("registered");
     Ok(secret(StatusCode::ACCEPTED, &json!({})))
+}
+
+/// Writes somebody new, and to them. Whoever was never let in begins anew: the address was not shown to
+/// be anybody's.
+async fn enter(conn: &mut Conn, auth: Auth, mut account: Account, mut person: Person) -> Done<()> {
+    let before = crate::sql::person::by_email(conn, &person.email_key).await?;
+    let known = before.as_ref().is_some_and(|before| before.verified);
+    if let Some(before) = before.filter(|before| !before.verified) {
+        account.id.clone_from(&before.account);
+        person.account = before.account;
+        crate::sql::account::delete(conn, &account.id).await?;
+    }
+    if !known {
+        crate::sql::person::insert(conn, &person).await?;
+        crate::sql::account::put(conn, &account).await?;
+    }
+    if auth.inner.config.mail {
+        let (key, now) = (auth.inner.secrets.verify(), auth.inner.clock.now());
+        let token = VERIFY.write(key, &account.id, &super::reset::hash_of(&person), now);
+        let to = To { account: "", address: &person.email };
+        let letter = if known {
+            auth.letter("mail.address_taken", to, json!({"path": "console/"}))
+        } else {
+            let path = format!("console/verify?token={token}");
+            auth.letter("mail.verify_email", to, json!({"name": account.name, "path": path}))
+        };
+        match letter {
+            Ok(letter) => mail::put(conn, &letter).await?,
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 /// The account of somebody new.
@@ -231,6 +273,7 @@ pub(crate) fn person(account: &str, address: &str, password: Hashed) -> Person {
         totp: None,
         totp_new: None,
         totp_step: 0,
+        verified: true,
     }
 }
 

@@ -249,7 +249,7 @@ async fn rotate(conn: &mut Conn, shown: Refresh, now: Timestamp) -> Done<Rotated
     };
     let account = crate::sql::account::find(conn, &session.account).await?;
     let limited = account.is_some_and(|account| account.roles.len() != who.roles.len());
-    Ok(Ok(Rotated::Done(Box::new(Begun { session, who, limited }))))
+    Ok(Ok(Rotated::Done(Box::new(Begun { session, who, limited, stranger: false }))))
 }
 
 pub(super) async fn end(conn: &mut Conn, session: String) -> Done<()> {

@@ -2,6 +2,8 @@
 
 pub(crate) mod accounts;
 pub(crate) mod api_keys;
+pub(crate) mod email;
+pub(crate) mod forgot;
 pub(crate) mod invitations;
 pub(crate) mod jwks;
 pub(crate) mod login;
@@ -24,7 +26,7 @@ use forebay_model::{Code, Error, FieldError};
 use futures_util::future::BoxFuture;
 
 use crate::sql::head;
-use crate::{Auth, audit};
+use crate::{Auth, audit, mail};
 
 pub(crate) fn router(auth: &Auth) -> Router<Auth> {
     let role = get(roles::show).put(roles::put).delete(roles::delete);
@@ -34,10 +36,13 @@ pub(crate) fn router(auth: &Auth) -> Router<Auth> {
     Router::new()
         .route("/.well-known/jwks.json", get(jwks::show))
         .route("/v1/setup", post(setup::create))
+        .route("/v1/auth/email/change", post(email::change))
+        .route("/v1/auth/email/verify", post(email::verify))
         .route("/v1/auth/login", post(login::login))
         .route("/v1/auth/login/mfa", post(login::second_factor))
         .route("/v1/auth/logout", post(login::logout))
         .route("/v1/auth/password/change", post(sessions::change_password))
+        .route("/v1/auth/password/forgot", post(forgot::forgot))
         .route("/v1/auth/password/reset", post(reset::reset))
         .route("/v1/auth/refresh", post(login::refresh))
         .route("/v1/auth/register", post(invitations::register))
@@ -88,7 +93,7 @@ impl Auth {
         F: for<'c> FnOnce(&'c mut Conn) -> BoxFuture<'c, Done<T>> + Send + 'static,
     {
         let (note, now) = (audit::current(moves), self.inner.clock.now());
-        let kept = note.clone();
+        let (kept, master) = (note.clone(), self.inner.master.clone());
         let run = self.inner.db.writer().run(Lane::Interactive, move |conn| {
             Box::pin(async move {
                 head::lock(conn).await?;
@@ -100,6 +105,7 @@ impl Auth {
                     && let Some(event) = note.and_then(|note| note.success())
                 {
                     outbox::note(conn, &event, now).await?;
+                    mail::notice(conn, &master, &event, now).await?;
                 }
                 Ok(done)
             })

@@ -1,4 +1,4 @@
-//! A password that is chosen anew, by a link that an administrator handed over.
+//! A password that is chosen anew, by a link: it came by mail, or an administrator handed it over.
 
 use axum::extract::{Request, State};
 use axum::response::IntoResponse;
@@ -64,6 +64,8 @@ pub(crate) async fn reset(
                 _ => return Ok(Err(over())),
             }
             users::reset(conn, &account.id, &password).await?;
+            // The link came by the address, or from somebody who knows whose it is.
+            person::verify(conn, &account.id).await?;
             Ok(Ok(()))
         })
     });

@@ -128,6 +128,12 @@ pub(crate) async fn delete(conn: &mut Conn, id: &str) -> Result<(), DbError> {
         "DELETE FROM session WHERE account = $1",
         "DELETE FROM recovery_code WHERE account = $1",
         "DELETE FROM person WHERE account = $1",
+        "DELETE FROM email_change WHERE account = $1",
+        "DELETE FROM known_device WHERE account = $1",
+        "DELETE FROM mail WHERE account = $1",
+        "DELETE FROM inbox WHERE account = $1",
+        "DELETE FROM inbox_head WHERE account = $1",
+        "DELETE FROM preference WHERE account = $1",
         "DELETE FROM account_role WHERE account = $1",
         "DELETE FROM account WHERE id = $1",
     ] {

@@ -2,6 +2,8 @@
 
 pub(crate) mod account;
 pub(crate) mod api_key;
+pub(crate) mod device;
+pub(crate) mod email_change;
 pub(crate) mod head;
 pub(crate) mod invitation;
 pub(crate) mod person;

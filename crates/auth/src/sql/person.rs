@@ -17,6 +17,8 @@ pub(crate) struct Person {
     /// Sealed, and not confirmed yet.
     pub(crate) totp_new: Option<Vec<u8>>,
     pub(crate) totp_step: i64,
+    /// Whether the address was shown to be theirs.
+    pub(crate) verified: bool,
 }
 
 /// A password as it is kept.
@@ -30,7 +32,7 @@ pub(crate) struct Hashed {
 }
 
 const SELECT: &str = "SELECT account, email, email_key, password, password_cost, password_short, \
-                      totp, totp_new, totp_step FROM person";
+                      totp, totp_new, totp_step, verified FROM person";
 
 /// Finds somebody by their account.
 pub(crate) async fn find(conn: &mut Conn, account: &str) -> Result<Option<Person>, DbError> {
@@ -63,7 +65,8 @@ pub(crate) async fn costs(conn: &mut Conn) -> Result<Vec<String>, DbError> {
 }
 
 fn person(row: Row) -> Result<Person, DbError> {
-    let [account, email, email_key, password, cost, short, totp, totp_new, step] = cells(row)?;
+    let [account, email, email_key, password, cost, short, totp, totp_new, step, verified] =
+        cells(row)?;
     let short = short.int()? == 1;
     let hashed = maybe_text(password)?.zip(maybe_text(cost)?);
     Ok(Person {
@@ -74,6 +77,7 @@ fn person(row: Row) -> Result<Person, DbError> {
         totp: maybe_blob(totp)?,
         totp_new: maybe_blob(totp_new)?,
         totp_step: step.int()?,
+        verified: verified.int()? == 1,
     })
 }
 
@@ -81,7 +85,7 @@ fn person(row: Row) -> Result<Person, DbError> {
 pub(crate) async fn insert(conn: &mut Conn, person: &Person) -> Result<bool, DbError> {
     let (hash, cost, short) = columns(person.password.as_ref());
     let sql = "INSERT INTO person (account, email, email_key, password, password_cost, \
-               password_short, totp_step) VALUES ($1, $2, $3, $4, $5, $6, 0) \
+               password_short, totp_step, verified) VALUES ($1, $2, $3, $4, $5, $6, 0, $7) \
                ON CONFLICT (email_key) DO NOTHING RETURNING account";
     let row = conn
         .query_opt(
@@ -93,10 +97,37 @@ pub(crate) async fn insert(conn: &mut Conn, person: &Person) -> Result<bool, DbE
                 hash,
                 cost,
                 short,
+                i64::from(person.verified).into(),
             ],
         )
         .await?;
     Ok(row.is_some())
+}
+
+/// Writes that an address was shown to be somebody's.
+pub(crate) async fn verify(conn: &mut Conn, account: &str) -> Result<(), DbError> {
+    conn.execute("UPDATE person SET verified = 1 WHERE account = $1", &[account.into()]).await
+}
+
+/// Gives somebody another address, as it is typed and as it is compared.
+pub(crate) async fn set_email(
+    conn: &mut Conn,
+    account: &str,
+    (email, key): (&str, &str),
+) -> Result<(), DbError> {
+    let sql = "UPDATE person SET email = $1, email_key = $2, verified = 1 WHERE account = $3";
+    conn.execute(sql, &[email.into(), key.into(), account.into()]).await
+}
+
+/// Accounts that were made before a time, and whose address nobody has shown to be theirs.
+pub(crate) async fn unverified(
+    conn: &mut Conn,
+    before: forebay_model::time::Timestamp,
+) -> Result<Vec<String>, DbError> {
+    let sql = "SELECT p.account FROM person p JOIN account a ON a.id = p.account \
+               WHERE p.verified = 0 AND a.created_at < $1 LIMIT 100";
+    let rows = conn.query(sql, &[before.micros().into()]).await?;
+    rows.into_iter().map(|row| cells(row).and_then(|[account]| account.text())).collect()
 }
 
 /// Gives somebody another password, or the same one hashed otherwise.

@@ -4,6 +4,7 @@ mod channels;
 mod chunks;
 mod deliveries;
 mod envelope;
+mod inbox;
 mod keys;
 mod login;
 mod push;
@@ -23,6 +24,7 @@ use crate::Failure;
 
 pub(crate) use channels::ChannelCommand;
 pub(crate) use deliveries::DeliveryCommand;
+pub(crate) use inbox::InboxCommand;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
@@ -88,6 +90,11 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         command: DeliveryCommand,
     },
+    /// See what you were told, mark it as read, or follow what comes.
+    Inbox {
+        #[command(subcommand)]
+        command: InboxCommand,
+    },
     /// Sign in: commands without a key are yours from then on.
     Login(LoginArgs),
     /// Sign out.
@@ -108,6 +115,7 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Key { command } => keys::run(command).await,
             ClientCommand::Channels { command } => channels::run(command).await,
             ClientCommand::Deliveries { command } => deliveries::run(command).await,
+            ClientCommand::Inbox { command } => inbox::run(command).await,
             ClientCommand::Login(args) => login::login(args).await,
             ClientCommand::Logout(args) => login::logout(args).await,
         }

@@ -72,14 +72,27 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("POST", "/v1/deliveries/replay"),
     ("GET", "/v1/routes"),
     ("GET", "/v1/upstreams"),
+    ("POST", "/v1/auth/email/change"),
+    ("GET", "/v1/inbox"),
+    ("POST", "/v1/inbox/read-all"),
+    ("GET", "/v1/inbox/subscribe"),
+    ("POST", "/v1/inbox/i/read"),
+    ("GET", "/v1/me/preferences"),
+    ("PATCH", "/v1/me/preferences"),
+    ("GET", "/v1/templates"),
+    ("PUT", "/v1/templates/r"),
+    ("DELETE", "/v1/templates/r"),
+    ("POST", "/v1/templates/r/preview"),
     ("GET", "/metrics"),
     ("GET", "/nothing/here"),
 ];
 
 /// Doors behind which a credential is made or checked.
 pub(crate) const OPEN: &[(&str, &str)] = &[
+    ("POST", "/v1/auth/email/verify"),
     ("POST", "/v1/auth/login"),
     ("POST", "/v1/auth/login/mfa"),
+    ("POST", "/v1/auth/password/forgot"),
     ("POST", "/v1/auth/password/reset"),
     ("POST", "/v1/auth/refresh"),
     ("POST", "/v1/auth/register"),

@@ -87,6 +87,7 @@ impl House {
         let settings = Settings::Sqlite { path, readers: 2, cache_bytes: 8 << 20 };
         let db = Db::open(settings, clock.clone()).await.unwrap();
         let config = AuthConfig {
+            mail: false,
             issuers: Vec::new(),
             master_key: None,
             master_key_file: data.path().join("master.key"),

@@ -19,7 +19,7 @@ fn openssl(folder: &Path, arguments: &[&str]) {
 }
 
 /// Makes an authority: `NAME.crt` and `NAME.key`.
-fn authority(folder: &Path, name: &str) {
+pub(crate) fn authority(folder: &Path, name: &str) {
     let (key, crt) = (format!("{name}.key"), format!("{name}.crt"));
     let subject = format!("/CN={name}");
     let names = ["-keyout", &key, "-out", &crt, "-subj", &subject];
@@ -27,7 +27,7 @@ fn authority(folder: &Path, name: &str) {
 }
 
 /// Makes the server's certificate, for its address alone.
-fn server_certificate(folder: &Path) {
+pub(crate) fn server_certificate(folder: &Path) {
     let by = ["-CA", "ours.crt", "-CAkey", "ours.key", "-subj", "/CN=database"];
     let files = ["-keyout", "server.key", "-out", "server.crt"];
     let what = ["-addext", "subjectAltName=IP:127.0.0.1"];

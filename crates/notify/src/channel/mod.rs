@@ -1,5 +1,6 @@
 //! Channels: ways to reach somebody. A kind is one file and one line in [`CHANNELS`].
 
+pub(crate) mod email;
 pub(crate) mod stored;
 mod webhook;
 
@@ -16,7 +17,7 @@ use serde_json::{Map, Value};
 use crate::message::{Message, Outcome};
 
 /// Every kind of channel, by name.
-pub(crate) static CHANNELS: &[&dyn ChannelKind] = &[&webhook::Webhook];
+pub(crate) static CHANNELS: &[&dyn ChannelKind] = &[&email::Email, &webhook::Webhook];
 
 /// A kind of channel.
 pub(crate) trait ChannelKind: Send + Sync {
@@ -73,6 +74,10 @@ pub(crate) struct Means {
     pub(crate) client: Client,
     /// How long a receiver may take to answer.
     pub(crate) timeout: Duration,
+    /// What e-mail goes through.
+    pub(crate) office: Option<Arc<email::office::Office>>,
+    /// The id of the channel that is made; empty for one that is only checked.
+    pub(crate) channel: String,
 }
 
 /// A channel that messages can be sent by.

@@ -7,7 +7,7 @@ use super::*;
 
 fn means() -> Means {
     let client = Client::new(Guard::new(Vec::new())).unwrap();
-    Means { client, timeout: Duration::from_secs(1) }
+    Means { client, timeout: Duration::from_secs(1), office: None, channel: String::new() }
 }
 
 fn build(kind: &dyn ChannelKind, config: &Value) -> Result<Arc<dyn Channel>> {

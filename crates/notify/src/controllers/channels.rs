@@ -85,7 +85,7 @@ pub(crate) async fn create(
     let mut settings = Settings { members: Map::new(), secrets: Value::Null };
     settings.replace(kind, config);
     let shown = settings.renew(kind, now)?;
-    settings.build(kind, &inner.means())?;
+    settings.build(kind, &inner.means(""))?;
     let mut kept = Kept {
         id: uuid::Uuid::now_v7().to_string(),
         name: read_name(body::text(&members, "name")?)?,
@@ -189,7 +189,7 @@ pub(crate) async fn patch(
             let kind = channel::kind(&kept.kind)?;
             let mut settings = Settings::open(kept, &inner.master)?;
             settings.replace(kind, config);
-            settings.build(kind, &inner.means())?;
+            settings.build(kind, &inner.means(""))?;
             settings.store(kept, &inner.master)?;
         }
         Ok(())
@@ -300,7 +300,7 @@ pub(crate) async fn test(
     let kept = found(&mut conn, &reach, &id, None).await??;
     drop(conn);
     let kind = channel::kind(&kept.kind)?;
-    let ready = Settings::open(&kept, &inner.master)?.build(kind, &inner.means())?;
+    let ready = Settings::open(&kept, &inner.master)?.build(kind, &inner.means(&kept.id))?;
     let now = inner.clock.now();
     let message = Message {
         id: uuid::Uuid::now_v7().to_string(),

@@ -6,9 +6,13 @@ pub(crate) mod deliveries;
 pub(crate) mod groups;
 pub(crate) mod rules;
 pub(crate) mod silences;
+pub(crate) mod inbox;
+pub(crate) mod preferences;
+pub(crate) mod templates;
+pub(crate) mod unsubscribe;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use forebay_db::DbError;
 use forebay_http::query::{Params, bad};
 use forebay_model::principal::{Principal, Right};
@@ -35,6 +39,15 @@ pub(crate) fn router() -> Router<Notify> {
         .route("/v1/rules/{id}/groups/{group}/acknowledge", post(groups::acknowledge))
         .route("/v1/silences", get(silences::list).post(silences::create))
         .route("/v1/silences/{id}", axum::routing::delete(silences::delete))
+        .route("/v1/inbox", get(inbox::list))
+        .route("/v1/inbox/read-all", post(inbox::read_all))
+        .route("/v1/inbox/subscribe", get(inbox::subscribe))
+        .route("/v1/inbox/{id}/read", post(inbox::read))
+        .route("/v1/me/preferences", get(preferences::show).patch(preferences::patch))
+        .route("/v1/templates", get(templates::list))
+        .route("/v1/templates/{name}", put(templates::put).delete(templates::delete))
+        .route("/v1/templates/{name}/preview", post(templates::preview))
+        .route("/v1/unsubscribe", get(unsubscribe::show).post(unsubscribe::take))
 }
 
 /// The inner result is the client's, the outer one the engine's.

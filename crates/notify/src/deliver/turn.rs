@@ -322,7 +322,7 @@ impl<'i> Sending<'i> {
     fn build(&self, kept: &channels::Kept) -> Result<Ready, Error> {
         let kind = channel::kind(&kept.kind)?;
         let settings = Settings::open(kept, &self.inner.master)?;
-        Ok(Ready::On(kind.name(), settings.build(kind, &self.inner.means())?))
+        Ok(Ready::On(kind.name(), settings.build(kind, &self.inner.means(&kept.id))?))
     }
 
     /// Carries out a plan in one transaction, with what came back.

@@ -3,12 +3,11 @@
 use forebay_model::FieldError;
 use serde_json::{Map, Value, json};
 
+use crate::inbox::INBOX;
 use crate::post::To;
 
 /// The most receivers of a rule.
 const MOST: usize = 50;
-/// The name by which deliveries know the inbox among channels.
-pub(crate) const INBOX: &str = "inbox";
 
 /// One of them.
 #[derive(Debug, Clone, PartialEq, Eq)]

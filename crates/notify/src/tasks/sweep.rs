@@ -6,7 +6,7 @@ use forebay_db::{DbError, Lane};
 use forebay_model::time::Timestamp;
 
 use crate::Inner;
-use crate::sql::sweep;
+use crate::sql::{inbox, sweep};
 
 /// Steps of one round; the next goes on.
 const STEPS: usize = 1000;
@@ -31,6 +31,14 @@ async fn round(inner: &Inner) -> Result<(), DbError> {
         let step = writer.run(Lane::Maintenance, move |conn| {
             Box::pin(async move { sweep::deliveries(conn, before).await })
         });
+        if !step.await? {
+            break;
+        }
+    }
+    let keep = i64::try_from(inner.config.keep_inbox.as_micros()).unwrap_or(i64::MAX);
+    let old = Timestamp::from_micros(now.micros().saturating_sub(keep));
+    for _ in 0..STEPS {
+        let step = writer.run(Lane::Maintenance, move |conn| Box::pin(inbox::sweep(conn, old)));
         if !step.await? {
             break;
         }

@@ -3,10 +3,15 @@
 mod channels;
 mod crash;
 mod deliveries;
+mod email;
+mod inbox;
+mod mail;
+mod people;
 mod posts;
 mod receiver;
 mod rules;
 mod standard;
+mod templates;
 
 use serde_json::{Value, json};
 

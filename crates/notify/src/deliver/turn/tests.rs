@@ -124,6 +124,9 @@ impl Scene {
             in_flight: 100,
             in_flight_each: 50,
             timeout: Duration::from_secs(10),
+            keep_inbox: Duration::from_secs(3600),
+            site: String::new(),
+            smtp: None,
             keep: Duration::from_secs(7 * 86_400),
         };
         let deps = Deps {
