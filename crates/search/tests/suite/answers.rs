@@ -114,11 +114,7 @@ fn scored(rng: &mut Rng, filled: &Filled) -> (Condition, Condition) {
     (asked, score)
 }
 
-async fn pages(
-    view: &View,
-    (ask, score): (Ask<'_>, &Condition),
-    limit: usize,
-) -> Vec<(f32, i64)> {
+async fn pages(view: &View, (ask, score): (Ask<'_>, &Condition), limit: usize) -> Vec<(f32, i64)> {
     let (mut found, mut after): (Vec<(f32, i64)>, Option<Vec<Cell>>) = (Vec::new(), None);
     loop {
         let after_keys = after.as_deref();
@@ -148,8 +144,7 @@ pub(crate) async fn values_are_counted(engine: &Engine, stream: i64, seed: u64) 
         };
         let limit = 1 + rng.below(12);
         let found = filled.view.terms(&question.ask(), facet, limit).await.unwrap();
-        let meant =
-            naive::terms(&filled.layout, &expected(&filled, &question.ask()), facet, limit);
+        let meant = naive::terms(&filled.layout, &expected(&filled, &question.ask()), facet, limit);
         assert_eq!(found, meant, "case {case}: {facet:?} of {:?}", question.ask());
     }
     over(engine, filled).await;
@@ -313,9 +308,8 @@ pub(crate) async fn phrases_stay_within_a_text(engine: &Engine, stream: i64) {
     writer.write(Batch { documents, erased: Vec::new(), position: 5 }).await.unwrap();
     let view = engine.view(stream).await.unwrap().unwrap();
     let asked = |test: WordTest| Condition::Words(Words { field: 0, test, positive: true });
-    let phrase = |words: &str| {
-        asked(WordTest::Phrase(words.split(' ').map(str::to_owned).collect()))
-    };
+    let phrase =
+        |words: &str| asked(WordTest::Phrase(words.split(' ').map(str::to_owned).collect()));
     assert_eq!(seqs(&view, &phrase("disk full")).await, [1, 4]);
     assert_eq!(seqs(&view, &phrase("full disk")).await, [3]);
     assert_eq!(seqs(&view, &phrase("far near end")).await, [5]);

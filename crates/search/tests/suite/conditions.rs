@@ -68,7 +68,9 @@ impl Maker<'_> {
         let word = |rng: &mut Rng| rng.pick(WORDS).to_owned();
         let test = match rng.below(4) {
             _ if field == TAGS => WordTest::Value(rng.pick(VALUES).to_owned()),
-            0 => WordTest::Prefix(rng.pick(&["a", "d", "e", "er", "é", "日", "zz", "\u{10ffff}"]).to_owned()),
+            0 => WordTest::Prefix(
+                rng.pick(&["a", "d", "e", "er", "é", "日", "zz", "\u{10ffff}"]).to_owned(),
+            ),
             1 => WordTest::Phrase((0..1 + rng.below(3)).map(|_| word(rng)).collect()),
             _ => WordTest::Word(word(rng)),
         };

@@ -113,8 +113,7 @@ pub(crate) struct Question {
 
 impl Question {
     pub(crate) fn new(rng: &mut Rng, filled: &Filled) -> Question {
-        let maker =
-            conditions::Maker { layout: &filled.layout, documents: &filled.documents };
+        let maker = conditions::Maker { layout: &filled.layout, documents: &filled.documents };
         let some = |rng: &mut Rng| rng.below(usize::try_from(filled.position).unwrap());
         let up_to = match rng.below(3) {
             0 => i64::try_from(some(rng)).unwrap(),
