@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use forebay_filter::lower::Condition;
+use forebay_filter::lower::{Bound, Condition};
 use forebay_search::settings::Inside;
 use forebay_search::{Batch, Engine, Erased, SearchError, Settings};
 
@@ -113,7 +113,7 @@ async fn erased_words_are_in_no_file() {
             let mut secret = document(&mut rng, 25);
             secret.fields[0] = vec![vec![WORDS[0].to_owned()]];
             secret.fields[2] = vec![vec![WORDS[1].to_owned()]];
-            secret.columns[0] = Some(forebay_filter::lower::Bound::Text(WORDS[2].to_owned()));
+            secret.columns[0] = Some(Bound::Text(WORDS[2].to_owned()));
             secret.id = WORDS[3].to_owned();
             made[4] = secret;
         }
@@ -152,8 +152,8 @@ async fn segments_are_merged_while_batches_come() {
         }
     }
     writer.expunge().await.unwrap();
-    let segments = files(folder.path()).iter().filter(|f| f.extension() == Some("fast".as_ref()));
-    assert!(segments.count() < 40);
+    let is_segment = |file: &&PathBuf| file.extension() == Some("fast".as_ref());
+    assert!(files(folder.path()).iter().filter(is_segment).count() < 40);
     let view = engine.view(2).await.unwrap().unwrap();
     assert_eq!(seqs(&view, &Condition::All).await, (1..=150).collect::<Vec<i64>>());
 }
