@@ -6,6 +6,7 @@ use crate::ask::{Ask, Facet, Group, Grouping, Hit, Hits, Terms, Window};
 use crate::document::{Batch, Written};
 use crate::error::SearchError;
 use crate::layout::Layout;
+use crate::settings::Settings;
 use crate::{elastic, tantivy};
 
 /// An engine with all of its indexes.
@@ -38,6 +39,18 @@ macro_rules! each {
 }
 
 impl Engine {
+    /// Opens an engine.
+    ///
+    /// # Errors
+    /// [`SearchError::Unfit`] when it can never be used as it is; [`SearchError::Unavailable`] when it
+    /// does not answer now.
+    pub async fn open(settings: &Settings) -> Result<Engine, SearchError> {
+        Ok(match settings {
+            Settings::Inside(inside) => Engine::Tantivy(tantivy::Engine::open(inside).await?),
+            Settings::Outside(outside) => Engine::Elastic(elastic::Engine::open(outside).await?),
+        })
+    }
+
     /// Its name for people: `tantivy`, `elasticsearch 8.18.0`, `opensearch 2.19.1`.
     pub fn name(&self) -> String {
         each!(self, Engine, engine => engine.name())
