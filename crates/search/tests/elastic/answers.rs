@@ -30,8 +30,10 @@ fn words(field: usize, test: WordTest, positive: bool) -> Condition {
     Condition::Words(Words { field, test, positive })
 }
 
+type Leaf = Box<dyn Fn(usize) -> Condition>;
+
 /// Each kind of leaf, and how many of it are taken.
-fn leaves() -> Vec<(usize, Box<dyn Fn(usize) -> Condition>)> {
+fn leaves() -> Vec<(usize, Leaf)> {
     let int = |n: usize| Bound::Int(i64::try_from(n).unwrap());
     let text = |n: usize| Bound::Text(n.to_string());
     let column = Place::Column;

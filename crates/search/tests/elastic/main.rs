@@ -5,6 +5,7 @@
 mod answers;
 mod fake;
 mod refusals;
+#[allow(clippy::type_complexity, clippy::print_stderr, reason = "pairs; a seed is for people")]
 #[path = "../suite/mod.rs"]
 mod suite;
 mod writing;

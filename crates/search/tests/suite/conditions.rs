@@ -112,8 +112,8 @@ impl Maker<'_> {
             (Some(value), _) if rng.chance(60) => value,
             (_, Place::Column(1 | 2) | Place::Id) => {
                 let texts = ["", "B", "aa", "z", "\u{e000}", "\u{10fffe}"];
-                let of = if rng.chance(50) { &texts[..] } else { VALUES };
-                Bound::Text(rng.pick(of).to_owned())
+                let texts = if rng.chance(50) { &texts } else { VALUES };
+                Bound::Text(rng.pick(texts).to_owned())
             }
             (_, Place::Column(5 | 7)) => Bound::Real(rng.pick(REALS)),
             (_, Place::Column(8)) => Bound::Int(rng.below(2).try_into().unwrap()),
