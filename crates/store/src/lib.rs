@@ -9,6 +9,7 @@ mod controllers;
 mod follow;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod index;
 mod query;
 mod sql;
 mod system;
@@ -29,6 +30,7 @@ use tokio_util::task::TaskTracker;
 use catalog::StoredCatalog;
 use config::StoreConfig;
 use follow::hub::Hubs;
+use index::Search;
 
 /// The service.
 #[derive(Clone)]
@@ -39,6 +41,7 @@ pub struct Store {
 struct Inner {
     db: Db,
     catalog: Arc<StoredCatalog>,
+    search: Arc<Search>,
     sealer: Sealer,
     clock: SharedClock,
     config: StoreConfig,
@@ -62,6 +65,8 @@ pub struct Deps {
     pub db: Db,
     /// The catalog that this service keeps.
     pub catalog: Arc<StoredCatalog>,
+    /// The indexes.
+    pub search: Arc<Search>,
     /// Who asks, for those who go on asking.
     pub identity: Arc<dyn Identity>,
     /// What cursors are signed with.
@@ -75,13 +80,14 @@ pub struct Deps {
 impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
-        let Deps { db, catalog, identity, sealer, clock, stopping } = deps;
+        let Deps { db, catalog, search, identity, sealer, clock, stopping } = deps;
         let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
         let aggregates = Semaphore::new(aggregate::AT_ONCE);
         let access_changes = watch::Sender::new(0);
         let inner = Inner {
             db,
             catalog,
+            search,
             sealer,
             clock,
             config,
