@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::highlight;
 use super::names::{Named, Names};
 use super::parse::{Clause, parse};
-use super::{Has, MAX_LEAVES, Words, anywhere};
+use super::{Has, MAX_LEAVES, Sought, anywhere};
 use crate::MAX_BYTES;
 use crate::ast::Operator;
 use crate::compile::{Expression, Filter};
@@ -236,6 +236,7 @@ impl Building<'_> {
             all.push(somewhere(&|_| WordTest::Prefix(beginning.clone())));
         }
         if all.is_empty() {
+            self.noted.push(Mistake::new("no_word", span, "there is no word in this"));
             return None;
         }
         self.has(all, span, wanted)
@@ -247,8 +248,9 @@ impl Building<'_> {
             let new: Vec<Has> = new.cloned().collect();
             self.wanted.extend(new);
         }
-        let words = Words::new(all, self.fields, &mut self.paths);
-        Some(Node::new(Kind::Words(Box::new(words)), span))
+        let (paths, fields) = (&mut self.paths, self.fields);
+        let wants = all.into_iter().map(|any| Sought::add(paths, fields, any)).collect();
+        Some(Node::new(Kind::Words(wants), span))
     }
 
     fn equality(
