@@ -22,6 +22,10 @@ use crate::span::Span;
 use crate::types::Type;
 use crate::value::Const;
 
+/// For names up to this many bytes, and so many mistakes, another name is proposed.
+const MAX_NAME: usize = 64;
+const MAX_HINTS: usize = 10;
+
 /// For whom a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -64,6 +68,7 @@ impl Query {
             leaves: 0,
             wanted: Vec::new(),
             noted: parsed.noted,
+            mode,
         };
         let root = parsed.clause.and_then(|clause| building.node(&clause, None, true));
         let Building { paths, leaves, wanted, mut noted, .. } = building;
@@ -113,6 +118,7 @@ struct Building<'f> {
     leaves: usize,
     wanted: Vec<Has>,
     noted: Vec<Mistake>,
+    mode: Mode,
 }
 
 impl Building<'_> {
@@ -129,12 +135,8 @@ impl Building<'_> {
             Clause::In(span, name, inner) => {
                 let named = self.names.find(name).cloned();
                 if named.is_none() {
-                    let known: Vec<String> = self.names.all().collect();
-                    let near =
-                        forebay_model::field::nearest(name, known.iter().map(String::as_str));
-                    let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-                    let message = format!("`{name}` is no field that can be searched{hint}");
-                    self.noted.push(Mistake::new("unknown_field", *span, message));
+                    let mistake = self.unknown(name, *span);
+                    self.noted.push(mistake);
                     // Then it was no name: `https://…`, `note: this`.
                     return self.unnamed((*span, name), inner, (within, wanted));
                 }
@@ -143,6 +145,17 @@ impl Building<'_> {
             Clause::Phrase(span, text) => self.leaf((*span, text), false, (within, wanted)),
             Clause::Word(span, text, star) => self.leaf((*span, text), *star, (within, wanted)),
         }
+    }
+
+    fn unknown(&self, name: &str, span: Span) -> Mistake {
+        let mut message = format!("`{name}` is no field that can be searched");
+        // Whoever types without errors is told of none; what is long is no slip of the hand.
+        if self.mode == Mode::Strict && name.len() <= MAX_NAME && self.noted.len() < MAX_HINTS {
+            let known: Vec<String> = self.names.all().collect();
+            let near = forebay_model::field::nearest(name, known.iter().map(String::as_str));
+            message += &near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        }
+        Mistake::new("unknown_field", span, message)
     }
 
     fn several(
@@ -182,6 +195,11 @@ impl Building<'_> {
         star: bool,
         (within, wanted): (Option<&Named>, bool),
     ) -> Option<Node> {
+        let of_words = matches!(within, None | Some(Named::Text(_)));
+        if of_words && words(text).next().is_none() {
+            self.noted.push(Mistake::new("no_word", span, "there is no word in this"));
+            return None;
+        }
         self.leaves += 1;
         if self.leaves > MAX_LEAVES {
             return None;
@@ -234,10 +252,6 @@ impl Building<'_> {
         }
         if let Some(beginning) = beginning {
             all.push(somewhere(&|_| WordTest::Prefix(beginning.clone())));
-        }
-        if all.is_empty() {
-            self.noted.push(Mistake::new("no_word", span, "there is no word in this"));
-            return None;
         }
         self.has(all, span, wanted)
     }
