@@ -52,7 +52,7 @@ pub(crate) fn all_words(
 ) -> Result<Vec<usize>, Unsearchable> {
     let mut all: Vec<Vec<Has>> = Vec::new();
     for word in words(text) {
-        let has = anywhere(fields, |field| WordTest::Word(field.term(&word.text)));
+        let has = anywhere(fields, |field| vec![WordTest::Word(field.term(&word.text))]);
         if !all.contains(&has) {
             all.push(has);
         }
@@ -65,12 +65,13 @@ pub(crate) fn all_words(
     }
 }
 
-/// A test of every text field; of every keyword where there is no text field.
+/// Tests of every text field.
 pub(crate) fn anywhere(
     fields: &[SearchField],
-    test: impl Fn(&SearchField) -> WordTest,
+    tests: impl Fn(&SearchField) -> Vec<WordTest>,
 ) -> Vec<Has> {
     let texts = fields.iter().enumerate();
     let texts = texts.filter(|(_, field)| matches!(field.kind, SearchKind::Text(_)));
-    texts.map(|(at, field)| Has { field: at, test: test(field) }).collect()
+    let each = |(at, field)| tests(field).into_iter().map(move |test| Has { field: at, test });
+    texts.flat_map(each).collect()
 }

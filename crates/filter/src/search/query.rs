@@ -229,31 +229,46 @@ impl Building<'_> {
         (only, wanted): (Option<usize>, bool),
     ) -> Option<Node> {
         let mut typed: Vec<String> = words(text).map(|word| word.text.into_owned()).collect();
-        let fields = self.fields.clone();
-        let somewhere = |test: &dyn Fn(&SearchField) -> WordTest| match only {
-            Some(field) => fields
-                .get(field)
-                .map(|found| Has { field, test: test(found) })
-                .into_iter()
-                .collect(),
-            None => match anywhere(&fields, test) {
-                found if found.is_empty() => values(&fields, text),
-                found => found,
-            },
-        };
-        let mut all = Vec::new();
         let beginning = if star { typed.pop() } else { None };
+        let mut all = Vec::new();
         match typed.as_slice() {
             [] => {}
-            [word] => all.push(somewhere(&|field| WordTest::Word(field.term(word)))),
-            several => all.push(somewhere(&|field| {
-                WordTest::Phrase(several.iter().map(|word| field.term(word)).collect())
+            [word] => {
+                all.push(
+                    self.somewhere(only, text, |field| vec![WordTest::Word(field.term(word))]),
+                );
+            }
+            several => all.push(self.somewhere(only, text, |field| {
+                vec![WordTest::Phrase(several.iter().map(|word| field.term(word)).collect())]
             })),
         }
         if let Some(beginning) = beginning {
-            all.push(somewhere(&|_| WordTest::Prefix(beginning.clone())));
+            all.push(self.somewhere(only, text, |field| {
+                let begins = std::iter::once(WordTest::Prefix(beginning.clone()));
+                // A word that is longer than its stem would begin none.
+                let stem = Some(field.term(&beginning)).filter(|s| !s.starts_with(&beginning));
+                begins.chain(stem.map(WordTest::Word)).collect()
+            }));
         }
         self.has(all, span, wanted)
+    }
+
+    /// Tests of one field, or of every text field; where nothing has words, of the values.
+    fn somewhere(
+        &self,
+        only: Option<usize>,
+        text: &str,
+        tests: impl Fn(&SearchField) -> Vec<WordTest>,
+    ) -> Vec<Has> {
+        match only.and_then(|at| Some((at, self.fields.get(at)?))) {
+            Some((at, field)) => {
+                tests(field).into_iter().map(|test| Has { field: at, test }).collect()
+            }
+            None => match anywhere(self.fields, tests) {
+                found if found.is_empty() => values(self.fields, text),
+                found => found,
+            },
+        }
     }
 
     fn has(&mut self, all: Vec<Vec<Has>>, span: Span, wanted: bool) -> Option<Node> {

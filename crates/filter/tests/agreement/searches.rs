@@ -215,8 +215,12 @@ fn leaf(
     let mut found = true;
     if star {
         count -= 1;
-        let begin = WordTest::Prefix(words::words(typed)[count].clone());
-        found = fields.iter().any(|field| said.has(*field, &begin));
+        let begin = words::words(typed)[count].clone();
+        found = fields.iter().any(|field| {
+            let stem = said.as_in(*field, typed)[count].clone();
+            said.has(*field, &WordTest::Prefix(begin.clone()))
+                || said.has(*field, &WordTest::Word(stem))
+        });
     }
     let phrase = |field: usize| WordTest::Phrase(said.as_in(field, typed)[..count].to_vec());
     Some(found && (count == 0 || fields.iter().any(|field| said.has(*field, &phrase(*field)))))
@@ -254,7 +258,7 @@ fn engines_with_words_find_every_match() {
         if !words::searched(&case.fields).iter().any(|(_, search)| *search != Search::None) {
             return;
         }
-        for _ in 0..3 {
+        for _ in 0..2 {
             let (text, data) = written(&shape::data(&mut case.rng, &case.fields, Dirt::Unindexed));
             let view = view(&mut case.rng, &text);
             let (over, is_exact) = narrowed(case, &filter, (&data, view));
@@ -288,7 +292,7 @@ fn what_is_typed_is_read_as_it_is_meant() {
         // A star behind a whole value is the one thing here that is not clear.
         assert!(strict.is_ok() || typed.contains('*'), "{}: {strict:?}", told(""));
         let mut rng = case.rng.clone();
-        for _ in 0..4 {
+        for _ in 0..2 {
             let (text, data) = written(&shape::data(&mut rng, &case.fields, Dirt::Unindexed));
             let view = view(&mut rng, &text);
             let said = Rc::new(Said::of(&case.fields, &data));
@@ -307,7 +311,7 @@ fn what_is_typed_is_read_as_it_is_meant() {
     });
     println!("{said_of:?}, {exact} exactly, {marked} fields marked");
     if std::env::var_os("FOREBAY_TEST_SEED").is_none() {
-        assert!(said_of.iter().all(|n| *n >= 300) && exact >= 3_000 && marked >= 200);
+        assert!(said_of.iter().all(|n| *n >= 150) && exact >= 3_000 && marked >= 100);
     }
 }
 
