@@ -112,6 +112,7 @@ impl Store {
         tokio::join!(
             tasks::access::run(&self.inner),
             tasks::fill::run(&self.inner.db),
+            tasks::index::run(&self.inner),
             tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)
         );
