@@ -82,6 +82,7 @@ impl Search {
             ca: self.tls_ca.clone(),
             deployment: String::new(),
             timeout: self.timeout.0,
+            refresh: self.refresh.0,
         })
     }
 
