@@ -94,24 +94,27 @@ pub(crate) struct Build {
     /// What whoever builds it says of it; empty when nobody does.
     pub(crate) generation: String,
     pub(crate) position: i64,
-    pub(crate) target: i64,
 }
 
 /// All of them.
 pub(crate) async fn builds(conn: &mut Conn) -> Result<Vec<Build>, DbError> {
-    let sql = "SELECT stream, number, done, generation, position, target FROM search_build";
+    let sql = "SELECT stream, number, done, generation, position FROM search_build";
     let read = |row| {
-        let [stream, number, done, generation, position, target] = cells(row)?;
+        let [stream, number, done, generation, position] = cells(row)?;
         Ok(Build {
             stream: stream.int()?,
             number: number.int()?,
             done: done.int()?,
             generation: generation.text()?,
             position: position.int()?,
-            target: target.int()?,
         })
     };
     conn.query(sql, &[]).await?.into_iter().map(read).collect()
+}
+
+/// That of one stream.
+pub(crate) async fn build(conn: &mut Conn, stream: i64) -> Result<Option<Build>, DbError> {
+    Ok(builds(conn).await?.into_iter().find(|build| build.stream == stream))
 }
 
 /// Asks for a stream's index to be built anew.

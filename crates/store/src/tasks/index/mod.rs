@@ -1,7 +1,7 @@
 //! Keeps the indexes of all streams up to the log: hears of streams and heads, and has two workers
 //! write what is behind.
 
-mod lag;
+pub(crate) mod lag;
 mod lease;
 mod turn;
 mod work;
