@@ -1,4 +1,4 @@
-//! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
+//! The service that keeps and finds records: stream definitions, reads, search, subscriptions.
 
 mod access;
 mod aggregate;
@@ -6,6 +6,7 @@ pub mod api;
 pub mod catalog;
 pub mod config;
 mod controllers;
+mod doctor;
 mod follow;
 #[doc(hidden)]
 pub mod fuzz;
@@ -23,7 +24,7 @@ use forebay_contract::Identity;
 use forebay_db::Db;
 use forebay_http::cursor::Sealer;
 use forebay_model::time::SharedClock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -51,11 +52,12 @@ struct Inner {
     access_changes: watch::Sender<u64>,
     /// Who reads new records for all subscribers of a stream.
     hubs: Hubs,
-    /// Turns to answer an aggregate.
+    /// Turns to answer an aggregate, and to look at everything.
     aggregates: Semaphore,
+    doctors: Mutex<()>,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
-    /// WebSockets that are open now, or about to be.
+    /// WebSockets that are open, or about to be.
     sockets: TaskTracker,
 }
 
@@ -63,7 +65,7 @@ struct Inner {
 pub struct Deps {
     /// The database.
     pub db: Db,
-    /// The catalog that this service keeps.
+    /// The catalog that is kept here.
     pub catalog: Arc<StoredCatalog>,
     /// The indexes.
     pub search: Arc<Search>,
@@ -81,10 +83,7 @@ impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
         let Deps { db, catalog, search, identity, sealer, clock, stopping } = deps;
-        let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
-        let aggregates = Semaphore::new(aggregate::AT_ONCE);
-        let access_changes = watch::Sender::new(0);
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             db,
             catalog,
             search,
@@ -93,13 +92,14 @@ impl Store {
             config,
             stopping,
             identity,
-            access_changes,
-            hubs,
-            aggregates,
-            subscribers,
+            access_changes: watch::Sender::new(0),
+            hubs: Hubs::default(),
+            aggregates: Semaphore::new(aggregate::AT_ONCE),
+            doctors: Mutex::default(),
+            subscribers: AtomicUsize::new(0),
             sockets: TaskTracker::new(),
-        };
-        Store { inner: Arc::new(inner) }
+        });
+        Store { inner }
     }
 
     /// Its HTTP door.
@@ -112,6 +112,7 @@ impl Store {
         tokio::join!(
             tasks::access::run(&self.inner),
             tasks::fill::run(&self.inner.db),
+            tasks::index::run(&self.inner),
             tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)
         );
