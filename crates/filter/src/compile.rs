@@ -43,6 +43,11 @@ impl Expression {
         Ok(Expression { source: source.to_owned(), root, paths: checker.paths, ty })
     }
 
+    /// An expression that was put together elsewhere.
+    pub(crate) fn from_parts(source: &str, root: Node, paths: Paths, ty: Type) -> Expression {
+        Expression { source: source.to_owned(), root, paths, ty }
+    }
+
     /// The type of its values.
     pub fn ty(&self) -> &Type {
         &self.ty
@@ -115,6 +120,11 @@ impl Filter {
     /// Whether it speaks of who asks.
     pub fn asks_who(&self) -> bool {
         self.any(|node| matches!(node.kind, crate::node::Kind::Auth(_)))
+    }
+
+    /// Whether it asks for words.
+    pub fn asks_words(&self) -> bool {
+        self.any(|node| matches!(node.kind, crate::node::Kind::Words(_)))
     }
 
     fn any(&self, is: fn(&Node) -> bool) -> bool {

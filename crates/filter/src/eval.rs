@@ -159,6 +159,7 @@ impl<'a> Cx<'a, '_> {
                 self.quantified(*every, parts, element, state)
             }
             Kind::Test(test, sides) => self.test(*test, sides, state),
+            Kind::Words(words) => words.found_in(self.view.data, self.slots, &mut state.fuel),
             Kind::Matches(node, pattern) => match self.value(node, state) {
                 Val::Text(text) => pattern.is_match(&text, &mut state.fuel),
                 _ => None,
@@ -212,8 +213,6 @@ impl<'a> Cx<'a, '_> {
             | Kind::ReadSpan(_)
             | Kind::ReadTime(_)
             | Kind::Piece(..) => self.call(node, state),
-            // Until an index exists there is nothing that could answer.
-            Kind::Search => Val::Unknown,
             _ => self.truth(node, state).map_or(Val::Unknown, Val::Bool),
         }
     }

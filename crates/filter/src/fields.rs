@@ -98,6 +98,11 @@ impl<'r> Slots<'r> {
         self.0.get(slot).and_then(|slot| slot.raw).is_some_and(|raw| raw != "null")
     }
 
+    /// The JSON text of its value; nothing when it is missing.
+    pub(crate) fn raw(&self, slot: usize) -> Option<&'r str> {
+        self.0.get(slot).and_then(|slot| slot.raw)
+    }
+
     /// How many bytes its value takes: of a text, and of an array or object that nobody looked
     /// into yet.
     pub(crate) fn bytes(&self, slot: usize) -> (usize, usize) {
@@ -130,7 +135,7 @@ impl<'r> Slots<'r> {
     }
 }
 
-fn text(raw: &str) -> Option<Cow<'_, str>> {
+pub(crate) fn text(raw: &str) -> Option<Cow<'_, str>> {
     let inner = raw.get(1..raw.len() - 1)?;
     if !inner.as_bytes().contains(&b'\\') {
         return Some(Cow::Borrowed(inner));

@@ -8,6 +8,7 @@ use crate::check::{Checked, Checker, plain};
 use crate::node::{Kind, TextTest};
 use crate::pattern::Pattern;
 use crate::scope::Part;
+use crate::search::{MAX_LEAVES, Unsearchable, Words};
 use crate::span::Span;
 use crate::types::{Shape, Type};
 use crate::value::Const;
@@ -207,13 +208,25 @@ impl<'s> Checker<'s> {
     }
 
     fn search(&mut self, words: &Expr, span: Span) -> Checked<'s> {
-        if !matches!(words.kind, Ast::Literal(Literal::Text(_))) {
+        let Ast::Literal(Literal::Text(text)) = &words.kind else {
             return self.refuse("type_mismatch", words.span, "`search` takes a constant text");
+        };
+        let fields = self.scope.schema.map(forebay_model::search::fields).unwrap_or_default();
+        match Words::all_of(text, &fields.into(), &mut self.paths) {
+            Ok(words) => plain(Kind::Words(Box::new(words)), Type::Bool, span),
+            Err(Unsearchable::NoField) => {
+                let message =
+                    "this stream cannot be searched: no field has `\"x-search\": \"text\"`";
+                self.refuse("unsupported", span, message)
+            }
+            Err(Unsearchable::NoWord) => {
+                self.refuse("no_word", words.span, "there is no word in this text")
+            }
+            Err(Unsearchable::TooMany) => {
+                let message = format!("at most {MAX_LEAVES} words are searched for");
+                self.refuse("too_long", words.span, message)
+            }
         }
-        if !self.scope.search {
-            return self.refuse("unsupported", span, "this stream cannot be searched");
-        }
-        plain(Kind::Search, Type::Bool, span)
     }
 
     /// `list.exists(x, condition)` and `list.all(x, condition)`.

@@ -23,6 +23,7 @@ mod pattern;
 mod places;
 mod print;
 mod scope;
+pub mod search;
 pub mod span;
 mod types;
 mod value;

@@ -3,6 +3,7 @@
 use crate::ast::Operator;
 use crate::pattern::Pattern;
 use crate::scope::{AuthPart, Part};
+use crate::search::Words;
 use crate::span::Span;
 use crate::types::Type;
 use crate::value::Const;
@@ -60,8 +61,8 @@ pub(crate) enum Kind {
     ReadSpan(Box<Node>),
     ReadTime(Box<Node>),
     Piece(Piece, Box<Node>, Zone),
-    /// All words of a text, in the stream's search fields.
-    Search,
+    /// What the stream's search fields have.
+    Words(Box<Words>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

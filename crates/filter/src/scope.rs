@@ -12,8 +12,6 @@ pub struct Scope<'s> {
     pub schema: Option<&'s Value>,
     /// Values by name, in the order in which they will be given.
     pub given: &'s [(String, Type)],
-    /// Whether the stream can answer `search("…")`.
-    pub search: bool,
 }
 
 impl<'s> Scope<'s> {

@@ -113,9 +113,11 @@ impl Schema {
             .offline()
             .build(schema);
         match built {
-            Ok(validator) => {
-                Ok(Schema { validator, declared: walk.declared, searched: walk.searched.into() })
-            }
+            Ok(validator) => Ok(Schema {
+                validator,
+                declared: walk.declared,
+                searched: crate::search::fields(schema).into(),
+            }),
             Err(error) => {
                 let text = error.to_string();
                 let mut path = error.instance_path().to_string();

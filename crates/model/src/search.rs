@@ -1,5 +1,7 @@
 //! What `x-search` says of a field: how it is searched, and in which language its words stand.
 
+use std::borrow::Cow;
+
 use frostem::{Algorithm, Stemmer};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -117,13 +119,42 @@ impl SearchField {
         &self,
         fields: &[SearchField],
         data: &'v Value,
-        take: &mut dyn FnMut(std::borrow::Cow<'v, str>),
+        take: &mut dyn FnMut(Cow<'v, str>),
     ) {
         let found = self.path.iter().try_fold(data, |at, name| at.as_object()?.get(name));
         if let Some(value) = found {
-            let mut path: Vec<&str> = self.path.iter().map(String::as_str).collect();
-            each_text(value, &mut path, &Below { field: self, fields }, take);
+            self.texts_in(fields, value, take);
         }
+    }
+
+    /// The same for the value that stands at the field's path.
+    pub fn texts_in<'v>(
+        &self,
+        fields: &[SearchField],
+        value: &'v Value,
+        take: &mut dyn FnMut(Cow<'v, str>),
+    ) {
+        let mut path: Vec<&str> = self.path.iter().map(String::as_str).collect();
+        each_text(value, &mut path, &Below { field: self, fields }, take);
+    }
+}
+
+/// The fields that `x-search` stands on in a JSON Schema that was checked, in the order of their
+/// declaration.
+pub fn fields(schema: &Value) -> Vec<SearchField> {
+    let mut found = Vec::new();
+    declared(schema, &mut Vec::new(), &mut found);
+    found
+}
+
+fn declared(schema: &Value, path: &mut Vec<String>, found: &mut Vec<SearchField>) {
+    if let Some(kind) = schema.get("x-search").and_then(|search| read(search, "").ok()) {
+        found.push(SearchField { path: path.clone(), kind });
+    }
+    for (name, below) in schema.get("properties").and_then(Value::as_object).into_iter().flatten() {
+        path.push(name.clone());
+        declared(below, path, found);
+        path.pop();
     }
 }
 
@@ -136,7 +167,7 @@ fn each_text<'v: 'x, 'x>(
     value: &'v Value,
     path: &mut Vec<&'x str>,
     below: &Below<'x>,
-    take: &mut dyn FnMut(std::borrow::Cow<'v, str>),
+    take: &mut dyn FnMut(Cow<'v, str>),
 ) {
     match value {
         Value::String(text) => take(text.as_str().into()),

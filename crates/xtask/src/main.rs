@@ -17,9 +17,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", rest @ ..] => test(rest),
-        ["services", "up"] => {
-            services::up().and_then(|(url, _)| say(&format!("{}={url}", services::URL)))
-        }
+        ["services", "up"] => services::up(),
         ["services", "down"] => services::down(),
         ["tidy"] => tidy::check(&root()),
         _ => Err(anyhow::anyhow!(USAGE)),
@@ -35,25 +33,20 @@ fn main() -> ExitCode {
 }
 
 /// Everything that must pass: the house's order, what comes into the tree, the formatting, the
-/// lints, the tests on both engines.
+/// lints, the tests on real servers.
 fn test(rest: &[&str]) -> Result<()> {
     tidy::check(&root())?;
     dependencies::check()?;
     cargo(&["fmt", "--all", "--check"], &[])?;
     cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"], &[])?;
-    let (url, ours) = match std::env::var_os(services::URL).map(std::ffi::OsString::into_string) {
-        Some(Ok(url)) => (url, false),
-        _ => services::up()?,
-    };
+    let services = services::Lent::take()?;
     let mut arguments = vec!["test", "--workspace"];
     arguments.extend(rest);
     let data = data();
-    let mut environment = vec![(services::URL, url.as_str())];
-    environment.extend(data.as_deref().map(|folder| (forebay_testkit::DATA, folder)));
-    let tested = cargo(&arguments, &environment);
-    if ours {
-        services::down()?;
-    }
+    let told = services.told.iter().map(|(name, url)| (*name, url.as_str()));
+    let data = data.as_deref().map(|folder| (forebay_testkit::DATA, folder));
+    let tested = cargo(&arguments, &told.chain(data).collect::<Vec<_>>());
+    services.give_back()?;
     tested
 }
 

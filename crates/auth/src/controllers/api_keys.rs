@@ -313,7 +313,8 @@ fn check_filter(text: &str) -> Result<(), Error> {
         let (before, place) = text.split_at_checked(mistake.span.start).unwrap_or_default();
         // Who asks is the same for all streams; a field of theirs may be called `auth`.
         let of_auth = place.starts_with("auth.") && !before.ends_with('.');
-        mistake.code == "unknown_field" && !of_auth
+        // So is what a stream has that can be searched.
+        mistake.code == "unsupported" || mistake.code == "unknown_field" && !of_auth
     };
     if mistakes.all.iter().all(of_stream) {
         return Ok(());

@@ -4,9 +4,13 @@
 //! the evaluator does becomes true. In that form only truth matters, so a leaf that is unknown for
 //! every record becomes false. What comes out is the same for all engines; [`sql`] writes it.
 
+mod condition;
 mod leaf;
 pub mod sql;
 
+pub use condition::{Bound, Condition, Place, Test, WordTest, Words};
+
+use forebay_model::search::{MAX_KEYWORD_BYTES, SearchField, SearchKind};
 use forebay_model::stream::Column;
 
 use crate::ast::Operator;
@@ -14,123 +18,9 @@ use crate::compile::{Expression, Filter};
 use crate::eval::{Env, constant, holds};
 use crate::node::{Kind, Node, TextTest};
 use crate::scope::Part;
+use crate::search::Has;
 use crate::span::Span;
-
-/// A condition that an engine can answer.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Condition {
-    /// Every record.
-    All,
-    /// No record.
-    None,
-    /// All of them.
-    And(Vec<Condition>),
-    /// Any of them.
-    Or(Vec<Condition>),
-    /// A test of one place.
-    Test(Place, Test),
-    /// Two places that compare.
-    Between(Operator, Place, Place),
-    /// What a search field has; only for engines that search.
-    Words(Words),
-}
-
-/// What a search field has, or has not where `positive` is false.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Words {
-    /// The field's place among those that the stream searches.
-    pub field: usize,
-    /// What is asked.
-    pub test: WordTest,
-    /// Whether it has it.
-    pub positive: bool,
-}
-
-/// What is asked of a search field; words are as the field compares them.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum WordTest {
-    /// A word of a text field.
-    Word(String),
-    /// A word of a text field that begins so.
-    Prefix(String),
-    /// Words of a text field that stand one behind the other, in one text.
-    Phrase(Vec<String>),
-    /// One of a keyword field's values.
-    Value(String),
-}
-
-impl Condition {
-    fn and(mut parts: Vec<Condition>) -> Condition {
-        if parts.contains(&Condition::None) {
-            return Condition::None;
-        }
-        parts.retain(|part| *part != Condition::All);
-        match parts.len() {
-            0 => Condition::All,
-            1 => parts.remove(0),
-            _ => Condition::And(parts),
-        }
-    }
-
-    fn or(mut parts: Vec<Condition>) -> Condition {
-        if parts.contains(&Condition::All) {
-            return Condition::All;
-        }
-        parts.retain(|part| *part != Condition::None);
-        match parts.len() {
-            0 => Condition::None,
-            1 => parts.remove(0),
-            _ => Condition::Or(parts),
-        }
-    }
-}
-
-/// Where a value stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// A numbered column.
-    Column(i64),
-    /// The record's id.
-    Id,
-    /// Its position.
-    Seq,
-    /// Its version.
-    Version,
-    /// When it happened.
-    Time,
-    /// When it was stored.
-    ReceivedAt,
-}
-
-/// What is asked of a place. NULL passes none but `Absent`.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Test {
-    /// It compares with a value; the operator is no `In` and no arithmetic.
-    Compare(Operator, Bound),
-    /// It is one of some values.
-    In(Vec<Bound>),
-    /// It is none of them.
-    NotIn(Vec<Bound>),
-    /// At least the first, and less than the second where there is one.
-    Range(Bound, Option<Bound>),
-    /// Outside of such a range.
-    NotRange(Bound, Option<Bound>),
-    /// It is there.
-    Present,
-    /// It is not there.
-    Absent,
-}
-
-/// A value that is bound.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Bound {
-    /// An integer, a boolean (0, 1) or a time (microseconds).
-    Int(i64),
-    /// A finite double.
-    Real(f64),
-    /// A text.
-    Text(String),
-}
+use crate::value::Const;
 
 /// A filter as far as an engine can answer it.
 #[derive(Debug, Clone)]
@@ -149,11 +39,28 @@ pub struct Lowered {
     pub wanted: Vec<String>,
 }
 
-/// Lowers a filter for a stream with these columns; `env` gives `now()` and `auth.…`.
+/// What an engine holds of a stream, and can do.
+#[derive(Debug, Clone, Copy)]
+pub struct Holds<'h> {
+    /// The numbered columns.
+    pub columns: &'h [Column],
+    /// The fields that the stream searches, in an engine that has their words.
+    pub words: Option<&'h [SearchField]>,
+    /// Whether it can compare two places of a record.
+    pub compares: bool,
+}
+
+/// Lowers a filter for a database with these columns; `env` gives `now()` and `auth.…`.
 pub fn lower(filter: &Filter, columns: &[Column], env: &Env<'_>) -> Lowered {
+    lower_for(filter, Holds { columns, words: None, compares: true }, env)
+}
+
+/// Lowers a filter for an engine.
+pub fn lower_for(filter: &Filter, holds: Holds<'_>, env: &Env<'_>) -> Lowered {
     let mut lowering = Lowering {
         filter,
-        columns,
+        columns: holds.columns,
+        holds,
         env,
         out: Lowered {
             condition: Condition::All,
@@ -196,6 +103,7 @@ fn of_part(part: Part) -> (Place, Stored) {
 struct Lowering<'l> {
     filter: &'l Filter,
     columns: &'l [Column],
+    holds: Holds<'l>,
     env: &'l Env<'l>,
     out: Lowered,
 }
@@ -287,6 +195,16 @@ impl Lowering<'_> {
                 }
                 Some(constant(prefix, self.env, |prefix| leaf::prefix(place, prefix, positive)))
             }
+            Kind::Words(words) if self.holds.words.is_some() => {
+                let join =
+                    |parts, all| if all { Condition::and(parts) } else { Condition::or(parts) };
+                let each = words.all.iter().map(|any| {
+                    let tests = any.iter().map(|has| words_condition(has, positive));
+                    join(tests.collect(), !positive)
+                });
+                Some(join(each.collect(), positive))
+            }
+            Kind::Quantified { every: false, parts, .. } if positive => self.element(parts),
             // A boolean field by itself.
             Kind::Data(slot) => {
                 let (place, _) = self.column_of(*slot, true)?;
@@ -320,9 +238,34 @@ impl Lowering<'_> {
             (false, false) => {
                 let ((a, left), (b, right)) = (self.place(left)?, self.place(right)?);
                 // Integers and doubles compare exactly here, and not so in every engine.
-                (left == right).then_some(Condition::Between(operator, a, b))
+                (left == right && self.holds.compares).then_some(Condition::Between(operator, a, b))
             }
         }
+    }
+
+    /// `data.tags.exists(t, t == "x")` over a field that is searched by its values.
+    fn element(&self, parts: &[Node; 2]) -> Option<Condition> {
+        let [
+            Node { kind: Kind::Data(slot), .. },
+            Node { kind: Kind::Compare(Operator::Equal, sides), .. },
+        ] = parts
+        else {
+            return None;
+        };
+        let value = match sides.as_ref() {
+            [Node { kind: Kind::Variable(_), .. }, value]
+            | [value, Node { kind: Kind::Variable(_), .. }] => value,
+            _ => return None,
+        };
+        let Kind::Const(Const::Text(value)) = &value.kind else { return None };
+        let field = self.filter.0.paths.fields().get(*slot)?;
+        // Other elements than texts are values too, and may read alike.
+        let of_texts = matches!(&field.ty, crate::Type::List(of) if **of == crate::Type::Text);
+        let known = self.holds.words?.iter().position(|f| f.path == field.path)?;
+        let is_keyword = self.holds.words?.get(known)?.kind == SearchKind::Keyword;
+        let test = WordTest::Value(value.clone());
+        (of_texts && is_keyword && value.len() <= MAX_KEYWORD_BYTES)
+            .then_some(Condition::Words(Words { field: known, test, positive: true }))
     }
 
     /// The place that a node is, with the kind of its values.
@@ -379,6 +322,11 @@ impl Stored {
     }
 }
 
+/// What a search field has, or has not.
+pub(crate) fn words_condition(has: &Has, positive: bool) -> Condition {
+    Condition::Words(Words { field: has.field, test: has.test.clone(), positive })
+}
+
 /// Whether a node's value is the same for every record.
 fn is_constant(node: &Node) -> bool {
     !matches!(
@@ -387,7 +335,7 @@ fn is_constant(node: &Node) -> bool {
             | Kind::Part(_)
             | Kind::Variable(_)
             | Kind::Has(_)
-            | Kind::Search
+            | Kind::Words(_)
             | Kind::Quantified { .. }
     ) && node.below().iter().all(is_constant)
 }

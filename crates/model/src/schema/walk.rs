@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 use super::{Declared, MAX_FIELDS, MAX_INDEXED_FIELDS, ScalarType};
 use crate::error::FieldError;
 use crate::field::{FieldPath, push_pointer};
-use crate::search::{MAX_SEARCHED_FIELDS, SearchField};
+use crate::search::MAX_SEARCHED_FIELDS;
 
 /// Keywords that hold one schema, a list of schemas, or schemas by name.
 const ONE: &[&str] = &[
@@ -27,7 +27,7 @@ const NAMED: &[&str] = &["$defs", "definitions", "dependentSchemas", "patternPro
 #[derive(Default)]
 pub(super) struct Walk {
     pub(super) declared: Vec<Declared>,
-    pub(super) searched: Vec<SearchField>,
+    searched: usize,
     pub(super) errors: Vec<FieldError>,
 }
 
@@ -43,7 +43,7 @@ impl Walk {
             Some(path) => self.declare(schema, path, at),
             None => self.refuse(schema, "x-index", at),
         }
-        self.search(schema, names, at);
+        self.search(schema, at);
         for (name, below) in schema {
             let here = child(at, name);
             match below {
@@ -104,14 +104,14 @@ impl Walk {
         }
     }
 
-    fn search(&mut self, schema: &Map<String, Value>, names: &[String], at: &str) {
+    fn search(&mut self, schema: &Map<String, Value>, at: &str) {
         let Some(search) = schema.get("x-search") else { return };
         let at = child(at, "x-search");
-        match crate::search::read(search, &at) {
-            Ok(kind) => self.searched.push(SearchField { path: names.to_vec(), kind }),
-            Err(error) => self.errors.push(error),
+        if let Err(error) = crate::search::read(search, &at) {
+            self.errors.push(error);
         }
-        if self.searched.len() == MAX_SEARCHED_FIELDS + 1 {
+        self.searched += 1;
+        if self.searched == MAX_SEARCHED_FIELDS + 1 {
             self.errors.push(FieldError::new(at, "too_long", "a stream searches ≤ 32 fields"));
         }
     }

@@ -1,0 +1,144 @@
+//! The texts around what was found.
+
+use std::ops::Range;
+
+use forebay_model::search::{SearchField, SearchKind};
+use forebay_model::text::words;
+use serde_json::Value;
+
+use super::Has;
+use crate::lower::WordTest;
+
+/// About the most bytes of a fragment, and the most fragments of a field.
+const FRAGMENT: usize = 160;
+const FRAGMENTS: usize = 3;
+
+pub(super) fn marked(
+    wanted: &[Has],
+    fields: &[SearchField],
+    data: &str,
+) -> Vec<(String, Vec<String>)> {
+    let Ok(data) = serde_json::from_str::<Value>(data) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (at, field) in fields.iter().enumerate() {
+        let tests: Vec<&WordTest> =
+            wanted.iter().filter(|has| has.field == at).map(|has| &has.test).collect();
+        if tests.is_empty() {
+            continue;
+        }
+        let mut fragments = Vec::new();
+        field.texts(fields, &data, &mut |text| {
+            if fragments.len() < FRAGMENTS {
+                let marks = marks(field, &tests, &text);
+                fragments.extend(cut(&text, &marks, FRAGMENTS - fragments.len()));
+            }
+        });
+        if !fragments.is_empty() {
+            found.push((field.name(), fragments));
+        }
+    }
+    found
+}
+
+/// Which bytes of a text were searched for, in order, apart from each other.
+fn marks(field: &SearchField, tests: &[&WordTest], text: &str) -> Vec<Range<usize>> {
+    if field.kind == SearchKind::Keyword {
+        let is = tests.iter().any(|test| matches!(test, WordTest::Value(value) if value == text));
+        return if is { std::iter::once(0..text.len()).collect() } else { Vec::new() };
+    }
+    let (terms, places): (Vec<String>, Vec<Range<usize>>) =
+        words(text).map(|word| (field.term(&word.text), word.at)).unzip();
+    let mut marked = vec![false; terms.len()];
+    for test in tests {
+        match test {
+            WordTest::Word(wanted) => mark(&terms, &mut marked, |term| term == wanted),
+            WordTest::Prefix(prefix) => mark(&terms, &mut marked, |term| term.starts_with(prefix)),
+            WordTest::Phrase(phrase) => {
+                for at in 0..terms.len() {
+                    let end = at + phrase.len();
+                    if terms.get(at..end).is_some_and(|window| window == phrase.as_slice()) {
+                        marked[at..end].fill(true);
+                    }
+                }
+            }
+            WordTest::Value(_) => {}
+        }
+    }
+    places.into_iter().zip(marked).filter(|(_, is)| *is).map(|(place, _)| place).collect()
+}
+
+fn mark(terms: &[String], marked: &mut [bool], is: impl Fn(&String) -> bool) {
+    for (term, marked) in terms.iter().zip(marked) {
+        *marked = *marked || is(term);
+    }
+}
+
+/// The parts of a text around its marks, at most so many.
+fn cut(text: &str, marks: &[Range<usize>], most: usize) -> Vec<String> {
+    let mut fragments = Vec::new();
+    let mut left = marks;
+    while let (Some(first), true) = (left.first(), fragments.len() < most) {
+        // A third of it stands before the first mark.
+        let start = near(text, first.start.saturating_sub(FRAGMENT / 3), false).min(first.start);
+        let end = near(text, (start + FRAGMENT).min(text.len()), true).max(first.end);
+        let count = left.iter().take_while(|mark| mark.end <= end).count().max(1);
+        let (own, rest) = left.split_at(count);
+        fragments.push(write(text, start..end, own));
+        left = rest;
+    }
+    fragments
+}
+
+/// The end of a word near a place.
+fn near(text: &str, mut at: usize, forward: bool) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    if at == 0 || at == text.len() {
+        return at;
+    }
+    // A word that is cut is left out, unless it is as long as a fragment.
+    let blank = |c: char| c.is_whitespace();
+    if forward {
+        let from = at.saturating_sub(FRAGMENT / 3);
+        let from = (0..=from).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text[from..at].rfind(blank).map_or(at, |found| from + found)
+    } else {
+        let to = (at + FRAGMENT / 3).min(text.len());
+        let to = (to..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
+        text[at..to].find(blank).map_or(at, |found| at + found + 1)
+    }
+}
+
+fn write(text: &str, part: Range<usize>, marks: &[Range<usize>]) -> String {
+    let mut out = String::new();
+    if part.start > 0 {
+        out.push('…');
+    }
+    let mut at = part.start;
+    for mark in marks {
+        escape(&text[at..mark.start], &mut out);
+        out.push_str("<mark>");
+        escape(&text[mark.clone()], &mut out);
+        out.push_str("</mark>");
+        at = mark.end;
+    }
+    escape(&text[at..part.end.max(at)], &mut out);
+    if part.end.max(at) < text.len() {
+        out.push('…');
+    }
+    out
+}
+
+fn escape(text: &str, out: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            '"' => out.push_str("&quot;"),
+            '\'' => out.push_str("&#39;"),
+            c => out.push(c),
+        }
+    }
+}
