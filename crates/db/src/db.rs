@@ -103,6 +103,11 @@ impl Db {
         }
     }
 
+    /// Whether other processes may write to it too, of which heads say nothing at once.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
+    }
+
     /// The writer.
     pub fn writer(&self) -> &Writer {
         &self.writer

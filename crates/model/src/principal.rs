@@ -155,6 +155,9 @@ pub const METRICS_READ: Right = Right("metrics", "read");
 /// Reading what the gateway's configuration says, and how upstreams are.
 pub const GATEWAY_READ: Right = Right("gateway", "read");
 
+/// Reading how the system is: what `forebay doctor` finds.
+pub const SYSTEM_READ: Right = Right("system", "read");
+
 /// Asking through a route that wants it, on `route/<name>`.
 pub const ROUTES_USE: Right = Right("routes", "use");
 
@@ -176,6 +179,7 @@ pub const RIGHTS: &[Right] = &[
     METRICS_READ,
     GATEWAY_READ,
     ROUTES_USE,
+    SYSTEM_READ,
     VIEW_AS,
 ];
 

@@ -61,6 +61,12 @@ impl Engine {
         matches!(self, Engine::Tantivy(_))
     }
 
+    /// Whether it compares two places of a record: `Condition::Between`. Where it does not, such a
+    /// condition must not be asked of it.
+    pub fn compares_places(&self) -> bool {
+        matches!(self, Engine::Tantivy(_))
+    }
+
     /// Whether it answers now.
     ///
     /// # Errors
@@ -121,7 +127,9 @@ impl Engine {
         })
     }
 
-    /// The live index of a stream as it is now; `None` when there is none.
+    /// The live index of a stream as it is now; `None` when there is none. What is asked of it later
+    /// ends with [`SearchError::Fenced`] when another index became the live one meanwhile: a new view
+    /// answers.
     ///
     /// # Errors
     /// When the engine cannot say, or the index is damaged.
@@ -182,6 +190,11 @@ impl View {
     /// Up to where the log is in.
     pub fn indexed_seq(&self) -> i64 {
         each!(self, View, view => view.indexed_seq())
+    }
+
+    /// See [`Engine::compares_places`].
+    pub fn compares_places(&self) -> bool {
+        matches!(self, View::Tantivy(_))
     }
 
     /// Finds a page of records.

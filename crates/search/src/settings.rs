@@ -37,6 +37,8 @@ pub struct Outside {
     pub deployment: String,
     /// Longest time until an answer begins.
     pub timeout: Duration,
+    /// How soon what was written is seen.
+    pub refresh: Duration,
 }
 
 /// What is shown to an engine outside.

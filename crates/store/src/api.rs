@@ -4,7 +4,9 @@ use forebay_http::api::Record;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{aggregate, export, records, search, socket, streams, subscribe};
+use crate::controllers::{
+    aggregate, doctor, export, index, records, search, socket, streams, subscribe,
+};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -21,7 +23,10 @@ use crate::controllers::{aggregate, export, records, search, socket, streams, su
         export::export,
         aggregate::create,
         subscribe::subscribe,
-        socket::subscribe
+        socket::subscribe,
+        index::show,
+        index::rebuild,
+        doctor::show
     ),
     components(schemas(forebay_http::api::Problem))
 )]
@@ -209,4 +214,59 @@ pub struct AggregateGroup {
     /// value, and for a sum that no double holds.
     #[schema(value_type = Object)]
     pub values: Value,
+}
+
+/// The index of a stream.
+#[derive(ToSchema)]
+pub struct IndexState {
+    /// The search engine with its version; `null` while it was never reached.
+    pub engine: Option<String>,
+    /// The index that answers; `null` when there is none.
+    pub live: Option<LiveIndex>,
+    /// The index that is being built beside it.
+    pub building: Option<BuildingIndex>,
+    /// Age of the oldest record that is not in the index.
+    pub lag_seconds: f64,
+    /// How many records the engine refuses for what they are; they are found without it.
+    pub refused: i64,
+}
+
+/// The index that answers.
+#[derive(ToSchema)]
+pub struct LiveIndex {
+    /// Its name.
+    pub generation: String,
+    /// Every record up to here is in it.
+    pub indexed_seq: i64,
+}
+
+/// An index that is being built.
+#[derive(ToSchema)]
+pub struct BuildingIndex {
+    /// Its name.
+    pub generation: String,
+    /// Every record up to here is in it.
+    pub position: i64,
+    /// The stream's last position.
+    pub of: i64,
+}
+
+/// What was found.
+#[derive(ToSchema)]
+pub struct DoctorReport {
+    /// Each check.
+    pub checks: Vec<DoctorCheck>,
+}
+
+/// One check.
+#[derive(ToSchema)]
+pub struct DoctorCheck {
+    /// What was looked at, e.g. `search.lag`.
+    pub id: String,
+    /// `ok`, `warn` or `fail`.
+    pub status: String,
+    /// What was measured.
+    pub measured: String,
+    /// What to do; `null` when there is nothing to do.
+    pub advice: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
+//! The service that keeps and finds records: stream definitions, reads, search, subscriptions.
 
 mod access;
 mod aggregate;
@@ -7,6 +7,7 @@ pub mod catalog;
 pub mod config;
 mod controllers;
 mod deps;
+mod doctor;
 mod follow;
 #[doc(hidden)]
 pub mod fuzz;
@@ -24,7 +25,7 @@ use forebay_contract::Identity;
 use forebay_db::Db;
 use forebay_http::cursor::Sealer;
 use forebay_model::time::SharedClock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -55,11 +56,12 @@ struct Inner {
     hubs: Hubs,
     /// Views of indexes that somebody pages through.
     held: query::held::Held,
-    /// Turns to answer an aggregate.
+    /// Turns to answer an aggregate, and to look at everything.
     aggregates: Semaphore,
+    doctors: Mutex<()>,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
-    /// WebSockets that are open now, or about to be.
+    /// WebSockets that are open, or about to be.
     sockets: TaskTracker,
 }
 
@@ -67,10 +69,7 @@ impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
         let Deps { db, catalog, search, identity, sealer, clock, stopping } = deps;
-        let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
-        let aggregates = Semaphore::new(aggregate::AT_ONCE);
-        let access_changes = watch::Sender::new(0);
-        let inner = Inner {
+        let inner = Arc::new(Inner {
             db,
             catalog,
             search,
@@ -79,14 +78,15 @@ impl Store {
             config,
             stopping,
             identity,
-            access_changes,
-            hubs,
+            access_changes: watch::Sender::new(0),
+            hubs: Hubs::default(),
             held: query::held::Held::default(),
-            aggregates,
-            subscribers,
+            aggregates: Semaphore::new(aggregate::AT_ONCE),
+            doctors: Mutex::default(),
+            subscribers: AtomicUsize::new(0),
             sockets: TaskTracker::new(),
-        };
-        Store { inner: Arc::new(inner) }
+        });
+        Store { inner }
     }
 
     /// Its HTTP door.
@@ -100,6 +100,7 @@ impl Store {
             self.inner.held.run(),
             tasks::access::run(&self.inner),
             tasks::fill::run(&self.inner.db),
+            tasks::index::run(&self.inner),
             tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)
         );

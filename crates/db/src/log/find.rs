@@ -326,7 +326,8 @@ mod tests {
     }
 
     fn text(order: &[Key], after: Option<Vec<Value>>, present: Option<(Place, bool)>) -> String {
-        let find = Find { condition: &Condition::All, order, up_to: 9, after, limit: 5, few: false };
+        let find =
+            Find { condition: &Condition::All, order, up_to: 9, after, limit: 5, few: false };
         let sql = select(1, &find, present, Way::Free).text;
         sql.split_once("seq <= $1").unwrap().1.to_owned()
     }

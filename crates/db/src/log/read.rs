@@ -38,6 +38,29 @@ pub async fn span(conn: &mut Conn, stream: i64) -> Result<Option<Span>, DbError>
     Ok(Some(Span { first_seq: first_seq.int()?, last_seq: last_seq.int()? }))
 }
 
+/// Up to where a page of records reaches that holds at most so many records, and about so many bytes
+/// of their data; the first record always fits. `None` when there is no record.
+pub async fn reach(
+    conn: &mut Conn,
+    stream: i64,
+    (after, up_to): (i64, i64),
+    (records, bytes): (i64, i64),
+) -> Result<Option<i64>, DbError> {
+    let sql = format!(
+        "SELECT min(seq), max(CASE WHEN total <= $4 THEN seq END) FROM \
+         (SELECT seq, sum(octet_length(data)) OVER (ORDER BY seq) AS total FROM \
+         (SELECT seq, data FROM s{stream} WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS p) AS q"
+    );
+    let params = [after.into(), up_to.into(), records.into(), bytes.into()];
+    let Some(row) = conn.query_opt(&sql, &params).await? else { return Ok(None) };
+    let [first, last] = cells(row)?;
+    Ok(match (first, last) {
+        (Value::Null(_), _) => None,
+        (first, Value::Null(_)) => Some(first.int()?),
+        (_, last) => Some(last.int()?),
+    })
+}
+
 /// Finds a record by its id.
 pub async fn by_id(conn: &mut Conn, stream: i64, id: &str) -> Result<Option<Record>, DbError> {
     let sql = conn.dialect().select_by_id(stream);

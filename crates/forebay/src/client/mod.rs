@@ -1,7 +1,9 @@
 //! The commands that talk to a running Forebay, through the same doors as anybody.
 
 mod chunks;
+mod doctor;
 mod envelope;
+mod index;
 mod keys;
 mod login;
 mod push;
@@ -19,6 +21,8 @@ use serde_json::Value;
 
 use crate::Failure;
 
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use index::SearchArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
@@ -60,6 +64,8 @@ pub(crate) enum ClientCommand {
     Push(PushArgs),
     /// Ask a stream: records that match, or groups of them.
     Query(QueryArgs),
+    /// Work on indexes.
+    Search(SearchArgs),
     /// Follow a stream.
     Tail(TailArgs),
     /// List, show, make, change or delete streams.
@@ -69,6 +75,8 @@ pub(crate) enum ClientCommand {
     },
     /// Write all records of a stream to a file.
     Export(ExportArgs),
+    /// Look whether all is well, and what to do where it is not: exit status 0, 1 or 2.
+    Doctor(DoctorArgs),
     /// Make, list, rotate or revoke API keys.
     Key {
         #[command(subcommand)]
@@ -88,6 +96,8 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
         match command {
             ClientCommand::Push(args) => push::push(args).await,
             ClientCommand::Query(args) => query::query(args).await,
+            ClientCommand::Search(args) => index::run(args).await,
+            ClientCommand::Doctor(args) => doctor::run(args).await,
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,

@@ -1,6 +1,7 @@
 //! How records are searched: an engine inside, or one outside with who asks there.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use forebay_config::{Config, Secret, Size, Span};
 use forebay_search::settings::{Credentials, Inside, Outside};
@@ -14,6 +15,8 @@ use crate::Failure;
 const LEAST_MEMORY: usize = 16 << 20;
 /// What it can use at most.
 const MOST_MEMORY: usize = 2 << 30;
+/// How often a server makes at most visible what was written: each time costs it a piece of an index.
+const LEAST_REFRESH: Duration = Duration::from_millis(500);
 const MAX_PREFIX_BYTES: usize = 64;
 
 #[derive(Deserialize)]
@@ -82,6 +85,7 @@ impl Search {
             ca: self.tls_ca.clone(),
             deployment: String::new(),
             timeout: self.timeout.0,
+            refresh: self.refresh.0.max(LEAST_REFRESH),
         })
     }
 

@@ -38,9 +38,7 @@ pub(crate) async fn index(
 ) -> Result<Option<Index>, Error> {
     let reach = Reach { first: here.first_seq, up_to: here.last_seq };
     let asked = (&question.asked, reach);
-    if question.asked.asks_words()
-        && question.asked.searched(stream, &stream.columns).has_words()
-    {
+    if question.asked.asks_words() && question.asked.searched(stream, &stream.columns).has_words() {
         let index = Index::exact(store, stream, asked).await?;
         if !index.searched.exact && index.count().await? > MOST_CANDIDATES {
             return Err(too_broad(&question.asked));
@@ -176,9 +174,7 @@ fn partial(partial: search::Partial) -> Partial {
     match partial {
         search::Partial::Count(count) => Partial::Count(count),
         search::Partial::Whole(sum) => Partial::Whole(sum),
-        search::Partial::Real(sum) => {
-            Partial::Real(sum.map(|(sum, error)| RealSum { sum, error }))
-        }
+        search::Partial::Real(sum) => Partial::Real(sum.map(|(sum, error)| RealSum { sum, error })),
         search::Partial::Value(cell) => Partial::Value(value(&cell)),
     }
 }

@@ -114,7 +114,8 @@ pub(crate) fn explained(plan: &Plan, question: &Question, stream: &Stream) -> Va
     let mut out = match plan {
         Plan::Index(by) | Plan::Hits(by) => {
             let searched = question.asked.searched(stream, &stream.columns);
-            let mut out = explain::of(stream, question.asked.filter().zip(searched.filter.as_ref()));
+            let mut out =
+                explain::of(stream, question.asked.filter().zip(searched.filter.as_ref()));
             out["engine"] = json!(by.engine);
             out["indexed_seq"] = json!(by.position);
             out

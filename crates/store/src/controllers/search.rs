@@ -26,9 +26,8 @@ use crate::query::position::Position;
 use crate::query::ranked::{Page, Wanted, page};
 use crate::query::{Asked, explain, facets, not_searched, sort, typed};
 
-const KNOWN: &[&str] = &[
-    "q", "filter", "sort", "facets", "limit", "cursor", "min_seq", "fields", "strict", "explain",
-];
+const KNOWN: &[&str] =
+    &["q", "filter", "sort", "facets", "limit", "cursor", "min_seq", "fields", "strict", "explain"];
 /// Where a page by score ended: the score and the seq.
 const SCORE_KEYS: usize = 2;
 
@@ -112,12 +111,18 @@ impl Wish {
             Some(text) => sort::read(text, stream)?,
         };
         let scope = json!([
-            "search", stream.number, stream.epoch, q, mode == Mode::Strict, params.get("filter"),
+            "search",
+            stream.number,
+            stream.epoch,
+            q,
+            mode == Mode::Strict,
+            params.get("filter"),
             params.get("sort")
         ]);
         let scope = scope.to_string();
         let keys = if order.is_empty() { SCORE_KEYS } else { order.len() };
-        let cursor = params.get("cursor").map(|c| store.inner.sealer.open(&scope, c)).transpose()?;
+        let cursor =
+            params.get("cursor").map(|c| store.inner.sealer.open(&scope, c)).transpose()?;
         let cursor = cursor.map(|text| Position::read(&text, keys)).transpose()?;
         let now = cursor.as_ref().map_or_else(|| store.inner.clock.now(), |cursor| cursor.now);
         let min_seq = params.parse::<i64>("min_seq", EXPECTED)?;
@@ -177,7 +182,8 @@ impl Search<'_> {
             limit: wish.limit,
         };
         let found = page(store, wanted).await?;
-        if let (Some(view), true, true) = (index.view(), found.next.is_some(), wish.order.is_empty())
+        if let (Some(view), true, true) =
+            (index.view(), found.next.is_some(), wish.order.is_empty())
         {
             store.inner.held.keep(stream.number, view.clone());
         }
@@ -241,7 +247,8 @@ impl Search<'_> {
             body.push_str(&format!(",\"score\":{score},\"highlight\":{marked}}}"));
         }
         let position = found.next.map(|keys| Position { now: wish.asked.now, up_to, keys });
-        let next = position.map(|p| store.inner.sealer.seal(&wish.scope, &p.write())).transpose()?;
+        let next =
+            position.map(|p| store.inner.sealer.seal(&wish.scope, &p.write())).transpose()?;
         let next = next.map_or(Value::Null, Value::String);
         body.push_str(&format!(
             "],\"facets\":{facets},\"indexed_seq\":{up_to},\"next_cursor\":{next}"

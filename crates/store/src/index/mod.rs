@@ -1,5 +1,11 @@
 //! The indexes of streams: the engine that has them, how far each is, and who waits for that.
 
+pub(crate) mod feed;
+pub(crate) mod plan;
+pub(crate) mod schedule;
+pub(crate) mod share;
+mod tracked;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -7,13 +13,17 @@ use std::time::Duration;
 use forebay_db::{Db, Lane, Look};
 use forebay_model::Error;
 use forebay_search::{Engine, SearchError, Settings};
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 
 use crate::config::SearchConfig;
 use crate::sql;
+use schedule::Schedule;
 
 /// How often another process's index is looked at by whoever waits for it.
 const LOOK: Duration = Duration::from_millis(100);
+/// How often the progress of a build is told.
+const PROGRESS: Duration = Duration::from_secs(1);
 /// Longest time that an engine is given to say whether it is there.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -36,6 +46,15 @@ pub struct Search {
     engine: RwLock<Option<Engine>>,
     /// Up to where indexes are that this process writes, for those who wait.
     positions: Mutex<HashMap<i64, watch::Sender<i64>>>,
+    /// Whose turn it is, of the indexes that this process writes.
+    schedule: Mutex<Schedule>,
+    /// Moves when that changed.
+    changed: watch::Sender<u64>,
+    /// Somebody wants the database looked at now.
+    pub(crate) look: Notify,
+    /// When progress of builds was told last, where other processes are asked for it.
+    told: Mutex<HashMap<i64, Duration>>,
+    began: Instant,
 }
 
 impl Search {
@@ -57,8 +76,19 @@ impl Search {
             }
             Err(error) => return Err(OpenError::Unfit(error.to_string())),
         };
-        let (engine, positions) = (RwLock::new(engine), Mutex::default());
-        Ok(Arc::new(Search { config, db, engine, positions }))
+        let local = matches!(config.engine, Settings::Inside(_));
+        let schedule = Mutex::new(Schedule::new(feed::BATCH.0, config.refresh, local));
+        Ok(Arc::new(Search {
+            config,
+            db,
+            engine: RwLock::new(engine),
+            positions: Mutex::default(),
+            schedule,
+            changed: watch::Sender::new(0),
+            look: Notify::new(),
+            told: Mutex::default(),
+            began: Instant::now(),
+        }))
     }
 
     /// The engine; `None` while it was never there.
@@ -129,6 +159,42 @@ impl Search {
     /// Forgets streams that are gone.
     pub(crate) fn forget(&self, stream: i64) {
         self.positions().remove(&stream);
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).remove(&stream);
+    }
+
+    /// Whose turn it is; whoever changes it says so by [`Search::tell`].
+    pub(crate) fn schedule(&self) -> MutexGuard<'_, Schedule> {
+        self.schedule.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that turns have changed.
+    pub(crate) fn tell(&self) {
+        self.changed.send_modify(|number| *number += 1);
+    }
+
+    /// Hears that turns have changed.
+    pub(crate) fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The time since the beginning, which is what turns are measured in.
+    pub(crate) fn now(&self) -> Duration {
+        self.began.elapsed()
+    }
+
+    /// Whether it is time to tell other processes how far a build is: of an engine of its own nobody
+    /// asks them.
+    pub(crate) fn says_progress(&self, stream: i64) -> bool {
+        if matches!(self.config.engine, Settings::Inside(_)) {
+            return false;
+        }
+        let (mut told, now) =
+            (self.told.lock().unwrap_or_else(PoisonError::into_inner), self.now());
+        let due = told.get(&stream).is_none_or(|at| now >= *at + PROGRESS);
+        if due {
+            told.insert(stream, now);
+        }
+        due
     }
 
     fn positions(&self) -> MutexGuard<'_, HashMap<i64, watch::Sender<i64>>> {

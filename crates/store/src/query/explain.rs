@@ -1,7 +1,7 @@
 //! `?explain=true`: what the engine answers, by which index, and what is looked at one by one.
 
-use forebay_db::log::find::{Find, plan};
 use forebay_db::DbError;
+use forebay_db::log::find::{Find, plan};
 use forebay_filter::Filter;
 use forebay_filter::lower::Lowered;
 use forebay_filter::span::Span;

@@ -73,11 +73,7 @@ pub(crate) async fn answer(
     Ok(Value::Object(out))
 }
 
-fn along(
-    condition: &Condition,
-    up_to: i64,
-    after: Option<Vec<forebay_db::Value>>,
-) -> Find<'_> {
+fn along(condition: &Condition, up_to: i64, after: Option<Vec<forebay_db::Value>>) -> Find<'_> {
     Find { condition, order: ORDER, up_to, after, limit: PAGE, few: false }
 }
 

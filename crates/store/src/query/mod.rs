@@ -19,10 +19,10 @@ use forebay_filter::lower::{Condition, Holds, Lowered, lower, lower_for};
 use forebay_filter::search::{Mode, Query};
 use forebay_filter::{Auth, Env, Filter, Scope, View};
 use forebay_http::query::Params;
-use forebay_model::{Error, FieldError};
 use forebay_model::principal::Principal;
 use forebay_model::stream::{Column, Stream};
 use forebay_model::time::Timestamp;
+use forebay_model::{Error, FieldError};
 use forebay_search::Layout;
 
 use crate::access::Sight;
@@ -94,9 +94,8 @@ impl Asked {
     pub(crate) fn searched(&self, stream: &Stream, columns: &[Column]) -> Searched {
         let env = self.env();
         let words = Some(&stream.schema.searched()[..]);
-        let lowered = |filter: &Filter| {
-            lower_for(filter, Holds { columns, words, compares: false }, &env)
-        };
+        let lowered =
+            |filter: &Filter| lower_for(filter, Holds { columns, words, compares: false }, &env);
         let filter = self.filter.as_ref().map(|(filter, _)| lowered(filter));
         let query = self.query.as_ref().map(|query| lowered(query.filter()));
         let mut parts: Vec<Lowered> = self.sight.iter().map(|filter| lowered(filter)).collect();

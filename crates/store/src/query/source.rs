@@ -164,9 +164,7 @@ async fn read(store: &Store, stream: i64, all: Vec<Either>) -> Result<Vec<Found>
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let mut records = index::records(&mut conn, stream, &seqs).await?;
     let found = all.into_iter().filter_map(|one| match one {
-        Either::Hit(hit, keys) => {
-            records.remove(&hit.seq).map(|record| Found { record, keys })
-        }
+        Either::Hit(hit, keys) => records.remove(&hit.seq).map(|record| Found { record, keys }),
         Either::Found(found) => Some(found),
     });
     Ok(found.collect())
