@@ -19,6 +19,7 @@ mod filters;
 mod follow;
 mod framing;
 mod identities;
+mod indexing;
 mod ingest;
 mod injections;
 mod input;
