@@ -40,7 +40,6 @@ impl Held {
     }
 
     /// Lets go of a stream's views: something of it was erased, or it is gone.
-    #[allow(dead_code, reason = "the indexer calls it when it erases")]
     pub(crate) fn let_go(&self, stream: i64) {
         self.all().retain(|one| one.stream != stream);
     }
