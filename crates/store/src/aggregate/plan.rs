@@ -113,7 +113,7 @@ fn bounds(bounds: &[Scalar], ty: &Type) -> Option<Vec<Bound>> {
 pub(crate) fn explained(plan: &Plan, question: &Question, stream: &Stream) -> Value {
     let mut out = match plan {
         Plan::Index(by) | Plan::Hits(by) => {
-            let searched = question.asked.searched(stream, &stream.columns);
+            let searched = question.asked.searched(stream, (&stream.columns, true));
             let mut out =
                 explain::of(stream, question.asked.filter().zip(searched.filter.as_ref()));
             out["engine"] = json!(by.engine);

@@ -21,7 +21,7 @@ use serde_json::{Map, Value, json};
 use crate::Store;
 use crate::controllers::records::{MIN_SEQ_WAIT, positions, read_limit};
 use crate::query::fields::Fields;
-use crate::query::index::{Index, Reach};
+use crate::query::index::{Index, Reach, is_overtaken};
 use crate::query::position::Position;
 use crate::query::ranked::{Page, Wanted, page};
 use crate::query::{Asked, explain, facets, not_searched, sort, typed};
@@ -66,7 +66,11 @@ pub(crate) async fn search(
     who.require_on_stream(RECORDS_READ, &name)?;
     let stream = store.inner.catalog.stream(&name).await?;
     let wish = Wish::read(&store, &who, &stream, &params)?;
-    let found = Search { store: &store, stream: &stream, wish: &wish }.answer().await?;
+    let search = Search { store: &store, stream: &stream, wish: &wish };
+    let found = match search.answer().await {
+        Err(error) if is_overtaken(&error) => search.answer().await?,
+        found => found?,
+    };
     Ok(json_text(StatusCode::OK, found))
 }
 

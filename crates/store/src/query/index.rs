@@ -111,7 +111,8 @@ impl Index {
                 stream.columns.iter().filter(held).cloned().collect()
             }
         };
-        let searched = asked.searched(stream, &held);
+        let compares = view.as_ref().is_some_and(|view| view.compares_places());
+        let searched = asked.searched(stream, (&held, compares));
         let position = view.as_ref().map_or(0, |view| view.indexed_seq().min(up_to));
         let mut refused = Vec::new();
         if view.is_some() {
@@ -234,6 +235,14 @@ async fn look(store: &Store, stream: &Stream) -> Looked {
     }
 }
 
+/// The cause where another index became the live one.
+const ANOTHER: &str = "another index answers now";
+
+/// Whether the same question would be answered at once, by another index.
+pub(crate) fn is_overtaken(error: &Error) -> bool {
+    error.code == Code::EngineUnavailable && error.cause.as_deref() == Some(ANOTHER)
+}
+
 fn away(cause: &str) -> Error {
     Error::new(Code::EngineUnavailable, "the search engine does not answer")
         .retry_after(2)
@@ -243,9 +252,9 @@ fn away(cause: &str) -> Error {
 /// What a client is told of an engine's error.
 pub(crate) fn told(error: SearchError) -> Error {
     match error {
-        SearchError::Unavailable(what) | SearchError::Damaged(what) | SearchError::Fenced(what) => {
-            away(&what)
-        }
+        SearchError::Unavailable(what) | SearchError::Damaged(what) => away(&what),
+        // Another index became the live one meanwhile: a new look finds it.
+        SearchError::Fenced(_) => away(ANOTHER),
         SearchError::TooLarge(what) => {
             Error::new(Code::FilterTooBroad, "the question has more parts than the engine takes")
                 .cause(what)

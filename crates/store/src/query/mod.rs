@@ -91,11 +91,16 @@ impl Asked {
     }
 
     /// The question as an index of the stream's words answers it that holds these columns too.
-    pub(crate) fn searched(&self, stream: &Stream, columns: &[Column]) -> Searched {
+    /// `compares` is whether it compares places.
+    pub(crate) fn searched(
+        &self,
+        stream: &Stream,
+        (columns, compares): (&[Column], bool),
+    ) -> Searched {
         let env = self.env();
         let words = Some(&stream.schema.searched()[..]);
         let lowered =
-            |filter: &Filter| lower_for(filter, Holds { columns, words, compares: false }, &env);
+            |filter: &Filter| lower_for(filter, Holds { columns, words, compares }, &env);
         let filter = self.filter.as_ref().map(|(filter, _)| lowered(filter));
         let query = self.query.as_ref().map(|query| lowered(query.filter()));
         let mut parts: Vec<Lowered> = self.sight.iter().map(|filter| lowered(filter)).collect();
@@ -105,8 +110,13 @@ impl Asked {
         Searched { condition, exact, filter }
     }
 
+    /// Whether nothing but an index narrows it as far as it can be.
+    pub(crate) fn needs_index(&self, stream: &Stream) -> bool {
+        self.asks_words() && self.searched(stream, (&stream.columns, true)).has_words()
+    }
+
     /// Whether it speaks of words anywhere.
-    pub(crate) fn asks_words(&self) -> bool {
+    fn asks_words(&self) -> bool {
         let typed = self.query.as_ref().map(Query::filter);
         let mut all = self.sight.iter().map(Arc::as_ref).chain(typed);
         all.any(Filter::asks_words) || self.filter.as_ref().is_some_and(|(f, _)| f.asks_words())

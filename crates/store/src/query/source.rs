@@ -42,7 +42,7 @@ impl Source {
         (asked, reach): (&Asked, Reach),
         order: &[Key],
     ) -> Result<Source, Error> {
-        if asked.asks_words() && asked.searched(stream, &stream.columns).has_words() {
+        if asked.needs_index(stream) {
             let index = Index::exact(store, stream, (asked, reach)).await?;
             if index.orders(order) {
                 return Ok(Source::Index(Box::new(index)));
