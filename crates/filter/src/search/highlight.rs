@@ -90,24 +90,29 @@ fn cut(text: &str, marks: &[Range<usize>], most: usize) -> Vec<String> {
 }
 
 /// The end of a word near a place.
-fn near(text: &str, mut at: usize, forward: bool) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
+fn near(text: &str, at: usize, forward: bool) -> usize {
+    let at = boundary(text, at);
     if at == 0 || at == text.len() {
         return at;
     }
     // A word that is cut is left out, unless it is as long as a fragment.
-    let blank = |c: char| c.is_whitespace();
     if forward {
-        let from = at.saturating_sub(FRAGMENT / 3);
-        let from = (0..=from).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text[from..at].rfind(blank).map_or(at, |found| from + found)
+        let from = boundary(text, at.saturating_sub(FRAGMENT / 3));
+        text[from..at].rfind(char::is_whitespace).map_or(at, |found| from + found)
     } else {
-        let to = (at + FRAGMENT / 3).min(text.len());
-        let to = (to..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-        text[at..to].find(blank).map_or(at, |found| at + found + 1)
+        let to = boundary(text, (at + FRAGMENT / 3).min(text.len()));
+        let mut characters = text[at..to].char_indices();
+        let blank = characters.find(|(_, c)| c.is_whitespace());
+        blank.map_or(at, |(found, blank)| at + found + blank.len_utf8())
     }
+}
+
+/// The place itself, or the next before it where a character begins.
+fn boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 fn write(text: &str, part: Range<usize>, marks: &[Range<usize>]) -> String {
