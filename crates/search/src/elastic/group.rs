@@ -27,7 +27,7 @@ impl View {
         if grouping.limit >= MAX_VALUES || !tree.is_fit() {
             return Ok(None);
         }
-        let mut aggregations = tree.level(&tree.keys, 0);
+        let mut aggregations = tree.level(&tree.keys);
         aggregations.extend(tree.limits());
         let body = json!({
             "size": 0, "track_total_hits": true, "query": self.query(&grouping.ask)?,
@@ -89,9 +89,9 @@ impl<'g> Tree<'g> {
     }
 
     /// The aggregations of a key, with those of the later ones inside.
-    fn level(&self, keys: &[(&Key, Field)], depth: usize) -> Map<String, Json> {
+    fn level(&self, keys: &[(&Key, Field)]) -> Map<String, Json> {
         let Some(((key, field), rest)) = keys.split_first() else { return self.parts() };
-        let inside = self.level(rest, depth + 1);
+        let inside = self.level(rest);
         let name = field.name.as_str();
         let groups = match key {
             Key::Value(_) => json!({"terms": {"field": name, "size": self.limit + 1}}),

@@ -5,13 +5,14 @@ use forebay_filter::lower::{Bound, Condition, Place, Test, WordTest, Words};
 use forebay_model::search::SearchKind;
 use serde_json::{Value as Json, json};
 
-use super::mapping::{field, json_of};
+use super::mapping::{Kind, field, json_of};
 use crate::ask::Ask;
 use crate::error::SearchError;
 use crate::layout::Layout;
 
-/// The most parts of a query: servers take 1024.
-const MAX_PARTS: usize = 900;
+/// The most parts of a query: servers take 1024, with those that are always there. A test of a number
+/// counts twice (points, and values beside them), one that is turned around once more.
+const MAX_PARTS: usize = 1000;
 /// The most steps inside each other; servers take 20, with those around and in a test.
 const MAX_DEPTH: usize = 16;
 /// The most values of one list.
@@ -31,6 +32,7 @@ pub(super) fn of(
     score: Option<&Condition>,
 ) -> Result<Json, SearchError> {
     let mut writing = Writing { layout, parts: 0 };
+    writing.count(2 + 2 * ask.without.len().div_ceil(MAX_VALUES))?;
     // What was erased, and the position itself, have no seq.
     let mut filter = vec![json!({"range": {"seq": {"lte": up_to.min(ask.up_to)}}})];
     if *ask.condition != Condition::All {
@@ -50,9 +52,12 @@ pub(super) fn of(
 
 impl Writing<'_> {
     fn condition(&mut self, condition: &Condition, depth: usize) -> Result<Json, SearchError> {
-        self.count(depth)?;
+        deep(depth)?;
         Ok(match condition {
-            Condition::All => json!({"match_all": {}}),
+            Condition::All => {
+                self.count(1)?;
+                json!({"match_all": {}})
+            }
             Condition::None => json!({"match_none": {}}),
             Condition::And(parts) => json!({"bool": {"filter": self.all(parts, depth)?}}),
             Condition::Or(parts) => {
@@ -73,7 +78,7 @@ impl Writing<'_> {
 
     /// What the score is of: only words count.
     fn score(&mut self, condition: &Condition, depth: usize) -> Result<Json, SearchError> {
-        self.count(depth)?;
+        deep(depth)?;
         let mut all = |parts: &[Condition]| -> Result<Vec<Json>, SearchError> {
             parts.iter().map(|part| self.score(part, depth + 1)).collect()
         };
@@ -90,24 +95,22 @@ impl Writing<'_> {
         })
     }
 
-    fn count(&mut self, depth: usize) -> Result<(), SearchError> {
-        self.parts += 1;
-        if self.parts > MAX_PARTS {
-            return Err(SearchError::TooLarge(format!("more than {MAX_PARTS}")));
+    fn count(&mut self, parts: usize) -> Result<(), SearchError> {
+        self.parts += parts;
+        match self.parts > MAX_PARTS {
+            true => Err(SearchError::TooLarge(format!("more than {MAX_PARTS}"))),
+            false => Ok(()),
         }
-        if depth > MAX_DEPTH {
-            return Err(SearchError::TooLarge(format!("more than {MAX_DEPTH} inside each other")));
-        }
-        Ok(())
     }
 
     fn test(&mut self, place: Place, test: &Test) -> Result<Json, SearchError> {
-        // Some tests are two of the server's.
-        self.parts += usize::from(matches!(
-            test,
-            Test::Compare(Operator::NotEqual, _) | Test::NotIn(_) | Test::NotRange(..)
-        ));
         let field = field(self.layout, place)?;
+        let parts = match (test, field.kind) {
+            (Test::Present | Test::Absent, _) | (_, Kind::Text) => 1,
+            (Test::In(bounds) | Test::NotIn(bounds), _) => 2 * bounds.len().div_ceil(MAX_VALUES),
+            _ => 2,
+        };
+        self.count(parts + usize::from(is_turned(test)))?;
         let name = field.name.as_str();
         let there = match field.optional {
             true => json!({"exists": {"field": name}}),
@@ -147,6 +150,7 @@ impl Writing<'_> {
     }
 
     fn words(&mut self, words: &Words) -> Result<Json, SearchError> {
+        self.count(if words.positive { 1 } else { 2 })?;
         let field = self.layout.fields.get(words.field);
         let kind = field.map(|field| field.kind);
         let name = format!("f{}", words.field);
@@ -158,14 +162,11 @@ impl Writing<'_> {
             (WordTest::Prefix(prefix), Some(SearchKind::Text(_))) => {
                 json!({"prefix": {name: {"value": prefix}}})
             }
-            (WordTest::Phrase(words), Some(SearchKind::Text(_))) => {
-                self.parts += words.len();
-                match words.as_slice() {
-                    [] => json!({"match_none": {}}),
-                    [word] => json!({"term": {name: {"value": word}}}),
-                    words => json!({"match_phrase": {name: {"query": words.join(" ")}}}),
-                }
-            }
+            (WordTest::Phrase(words), Some(SearchKind::Text(_))) => match words.as_slice() {
+                [] => json!({"match_none": {}}),
+                [word] => json!({"term": {name: {"value": word}}}),
+                words => json!({"match_phrase": {name: {"query": words.join(" ")}}}),
+            },
             _ => {
                 let what = format!("the index's field {} is not asked so", words.field);
                 return Err(SearchError::Internal(what));
@@ -176,6 +177,21 @@ impl Writing<'_> {
             false => json!({"bool": {"must_not": has}}),
         })
     }
+}
+
+fn deep(depth: usize) -> Result<(), SearchError> {
+    match depth > MAX_DEPTH {
+        true => Err(SearchError::TooLarge(format!("more than {MAX_DEPTH} inside each other"))),
+        false => Ok(()),
+    }
+}
+
+/// Whether a test is of what is there and does not pass another one.
+fn is_turned(test: &Test) -> bool {
+    matches!(
+        test,
+        Test::Compare(Operator::NotEqual, _) | Test::NotIn(_) | Test::NotRange(..) | Test::Absent
+    )
 }
 
 fn term(name: &str, bound: &Bound) -> Json {

@@ -68,10 +68,6 @@ impl Writer {
     /// server does not take it now. The writer is of no use after any of them.
     pub async fn write(&mut self, batch: Batch) -> Result<Written, SearchError> {
         self.begin()?;
-        if batch.position < self.at.position {
-            let what = format!("{} comes before {}", batch.position, self.at.position);
-            return Err(SearchError::Internal(what));
-        }
         let writes = bulk::writes(&self.layout, &batch);
         let position = batch.position;
         drop(batch);

@@ -3,21 +3,22 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test ends there")]
 
 mod answers;
-mod docs;
 mod fake;
-mod groups;
-mod naive;
-mod orders;
 mod refusals;
+#[allow(clippy::type_complexity, clippy::print_stderr, reason = "pairs; a seed is for people")]
+#[path = "../suite/mod.rs"]
+mod suite;
 mod writing;
 
 use std::time::Duration;
 
 use forebay_search::elastic::{Engine, View};
 use forebay_search::settings::{Credentials, Outside};
-use forebay_search::{Batch, Document, Layout};
+use forebay_search::{Batch, Document, Layout, Settings};
 use forebay_testkit::Product;
 use uuid::Uuid;
+
+use suite::rng::Rng;
 
 /// Settings for a server, with a prefix that no other test has.
 fn settings(url: &str) -> Outside {
@@ -77,6 +78,11 @@ impl Place {
     }
 }
 
+/// Documents with the first positions, the same in each run.
+fn documents(count: i64) -> Vec<Document> {
+    suite::documents::documents(&mut Rng::new(7), 1..=count)
+}
+
 /// Asks a server past the engine.
 async fn ask(method: &str, url: &str, path: &str, body: &str) -> String {
     let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
@@ -104,6 +110,16 @@ macro_rules! both {
     };
 }
 use both;
+
+both! {
+    behaves_as_every_engine
+}
+
+async fn behaves_as_every_engine(url: String) {
+    let outside = Outside { refresh: Duration::from_millis(10), ..settings(&url) };
+    let engine = forebay_search::Engine::open(&Settings::Outside(outside)).await.unwrap();
+    suite::all(&engine, 1).await;
+}
 
 async fn on_shared<F: Future<Output = ()>>(product: Product, test: impl FnOnce(String) -> F) {
     let url = product.shared();

@@ -8,9 +8,9 @@ use forebay_search::settings::{Credentials, Outside};
 use forebay_search::{Ask, Batch, SearchError};
 use forebay_testkit::{Product, lacks};
 
-use crate::docs::{documents, layout};
 use crate::fake::Fake;
-use crate::{Place as Home, ask, both, settings};
+use crate::suite::documents::layout;
+use crate::{Place as Home, ask, both, documents, settings};
 
 both! {
     an_index_of_somebody_else_is_left_alone
@@ -137,8 +137,7 @@ async fn a_server_says_what_it_is(url: String) {
 async fn an_index_of_somebody_else_is_left_alone(url: String) {
     let home = Home::new(&url).await;
     let prefix = &home.settings.prefix;
-    let layout = layout(17);
-    let made = home.engine.create(&layout).await.unwrap();
+    let made = home.engine.create(&layout(17)).await.unwrap();
     home.engine.promote(17, &made.name).await.unwrap();
     // Another deployment with the same prefix.
     let other = Outside { deployment: "another one".to_owned(), ..home.settings.clone() };
@@ -157,7 +156,7 @@ async fn an_index_of_somebody_else_is_left_alone(url: String) {
         for said in [
             home.engine.generations(18).await.err(),
             home.engine.streams().await.err(),
-            home.engine.create(&crate::docs::layout(18)).await.err(),
+            home.engine.create(&layout(18)).await.err(),
             home.engine.promote(18, &plain).await.err(),
             home.engine.discard(18, None).await.err(),
             Engine::open(&home.settings).await.err(),

@@ -21,6 +21,8 @@ const OPERATORS: &[Operator] = &[
 pub(crate) struct Maker<'m> {
     pub(crate) layout: &'m Layout,
     pub(crate) documents: &'m [Document],
+    /// Whether two places may be compared.
+    pub(crate) compares: bool,
 }
 
 impl Maker<'_> {
@@ -37,7 +39,7 @@ impl Maker<'_> {
         match rng.below(20) {
             0 => Condition::All,
             1 => Condition::None,
-            2 | 3 => self.between(rng),
+            2 | 3 if self.compares => self.between(rng),
             4..=10 => Condition::Words(self.words(rng)),
             _ => {
                 let place = rng.pick(&places(self.layout));
@@ -110,7 +112,8 @@ impl Maker<'_> {
             (Some(value), _) if rng.chance(60) => value,
             (_, Place::Column(1 | 2) | Place::Id) => {
                 let texts = ["", "B", "aa", "z", "\u{e000}", "\u{10fffe}"];
-                Bound::Text(rng.pick(if rng.chance(50) { &texts } else { VALUES }).to_owned())
+                let texts = if rng.chance(50) { &texts } else { VALUES };
+                Bound::Text(rng.pick(texts).to_owned())
             }
             (_, Place::Column(5 | 7)) => Bound::Real(rng.pick(REALS)),
             (_, Place::Column(8)) => Bound::Int(rng.below(2).try_into().unwrap()),
