@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::Store;
-use crate::query::count::{self, Counting};
+use crate::query::count::{self, Counting, Reckoning};
 use crate::query::fields::Fields;
 use crate::query::index::{Reach, is_overtaken};
 use crate::query::list::{Wanted, page};
@@ -147,20 +147,18 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     let asked = Asked::read(params, &stream, who, now)?;
     wait_for(store, &stream, params).await?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
-    let mut here = positions(&mut conn, &stream).await?;
+    let here = positions(&mut conn, &stream).await?;
     drop(conn);
-    if let Some(cursor) = &cursor {
-        here.last_seq = cursor.up_to;
-    }
+    let up_to = cursor.as_ref().map_or(here.last_seq, |cursor| cursor.up_to);
     let wanted = Wanted {
         stream: stream.number,
         asked: &asked,
         order: &order,
-        up_to: here.last_seq,
+        up_to,
         after: cursor.map(|c| c.keys),
         limit,
     };
-    let reach = Reach { first: here.first_seq, up_to: here.last_seq };
+    let reach = Reach { first: here.first_seq, up_to };
     let mut source = Source::of(store, &stream, (&asked, reach), &order).await?;
     let mut tail = String::new();
     if explained {
@@ -171,7 +169,8 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     let page = page(store, &mut source, wanted).await?;
     if counting != Counting::None {
         let from = (stream.number, &mut source);
-        let count = count::matches(store, from, &asked, (here, counting)).await?;
+        let reckoning = Reckoning { here, up_to, how: counting };
+        let count = count::matches(store, from, &asked, reckoning).await?;
         tail.push_str(&format!(",\"count\":{count}"));
     }
     drop(source);
@@ -185,7 +184,7 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
         fields.write(&found.record, name, &mut body);
     }
     let next = next.map_or(Value::Null, Value::String);
-    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{}{tail}}}", here.last_seq));
+    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{up_to}{tail}}}"));
     Ok(json_text(StatusCode::OK, body))
 }
 

@@ -2,6 +2,7 @@
 
 use forebay_db::log::find::{Find, Key, count, find};
 use forebay_db::log::read::Span;
+use forebay_db::log::tombstone::records_up_to;
 use forebay_db::{Conn, Look};
 use forebay_filter::lower::{Condition, Place};
 use forebay_model::{Code, Error, FieldError};
@@ -25,42 +26,53 @@ pub(crate) enum Counting {
     Exact,
 }
 
-/// Counts the matches up to the head.
+/// Where matches are counted, and how.
+pub(crate) struct Reckoning {
+    pub(crate) here: Span,
+    /// The head, or where it was when a walk began.
+    pub(crate) up_to: i64,
+    pub(crate) how: Counting,
+}
+
+/// Counts the matches up to a position.
 pub(crate) async fn matches(
     store: &Store,
     (stream, source): (i64, &mut Source),
     asked: &Asked,
-    (here, how): (Span, Counting),
+    Reckoning { here, up_to, how }: Reckoning,
 ) -> Result<i64, Error> {
-    // Every position up to the head holds one record: the log has no gaps.
+    // Every position holds one record, but for those of records that were erased.
+    let records = async |up_to: i64| -> Result<i64, Error> {
+        let mut conn = store.inner.db.reader(Look::Point).await?;
+        Ok(records_up_to(&mut conn, stream, here, up_to).await?)
+    };
     let all = here.last_seq - here.first_seq + 1;
     if matches!(asked.condition(), Condition::All) && asked.is_exact() {
-        return Ok(all);
+        return records(up_to).await;
     }
     let exact = source.is_exact(asked);
     if how == Counting::Estimated && all > SAMPLE && source.index().is_none() {
-        let range = (here.last_seq - SAMPLE, here.last_seq);
-        let taken = look(store, (stream, source), asked, range).await?;
-        return Ok(
-            i64::try_from(i128::from(taken) * i128::from(all) / i128::from(SAMPLE)).unwrap_or(all)
-        );
+        let (all, before) = (records(up_to).await?, records(up_to - SAMPLE).await?);
+        let taken = look(store, (stream, source), asked, (up_to - SAMPLE, up_to)).await?;
+        let estimate = i128::from(taken) * i128::from(all) / i128::from((all - before).max(1));
+        return Ok(i64::try_from(estimate).unwrap_or(all).min(all));
     }
     match source {
         Source::Sql(conn) if exact => {
-            return Ok(count(conn, stream, asked.condition(), (here.last_seq, None)).await?);
+            return Ok(count(conn, stream, asked.condition(), (up_to, None)).await?);
         }
         Source::Index(index) if exact => {
             let held = index.count().await?;
-            return Ok(held + behind(store, stream, (index, asked), here.last_seq).await?);
+            return Ok(held + behind(store, stream, (index, asked), up_to).await?);
         }
         // Also a guess needs the records that the index finds: no sample says where they stand.
         Source::Index(index) if index.count().await? > MOST_CANDIDATES => {
             return Err(too_broad(asked));
         }
         Source::Index(_) => {}
-        Source::Sql(conn) => not_too_broad(conn, stream, asked, here.last_seq).await?,
+        Source::Sql(conn) => not_too_broad(conn, stream, asked, up_to).await?,
     }
-    look(store, (stream, source), asked, (0, here.last_seq)).await
+    look(store, (stream, source), asked, (0, up_to)).await
 }
 
 /// Counts the matches among what an index does not hold.

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use forebay_db::log::find::{Find, Found, Key, find};
-use forebay_db::{Conn, Kind, Value};
+use forebay_db::log::tombstone::tombstones;
+use forebay_db::{Conn, Kind, Look, Value};
 use forebay_filter::ast::Operator;
 use forebay_filter::lower::{Bound, Condition, Place, Test};
 use forebay_model::record::Record;
@@ -17,6 +18,9 @@ use crate::query::{Asked, Searched, together};
 
 /// Records that are read by their positions at once.
 const READ: usize = 500;
+
+/// The most records that are left out of what an index says.
+const MOST_ERASED: i64 = 10_000;
 
 /// An index, and what it is asked. Without one everything is left to look at in the log.
 pub(crate) struct Index {
@@ -265,11 +269,19 @@ pub(crate) fn told(error: SearchError) -> Error {
 
 /// Records that were erased after a view's position.
 async fn erased_since(
-    _store: &Store,
-    _stream: &Stream,
-    _view: Option<&View>,
+    store: &Store,
+    stream: &Stream,
+    view: Option<&View>,
 ) -> Result<Vec<i64>, Error> {
-    Ok(Vec::new())
+    let Some(view) = view else { return Ok(Vec::new()) };
+    let mut conn = store.inner.db.reader(Look::Point).await?;
+    let bounds = (view.indexed_seq(), i64::MAX);
+    let tombstones = tombstones(&mut conn, stream.number, bounds, MOST_ERASED + 1).await?;
+    if i64::try_from(tombstones.len()).is_ok_and(|erased| erased > MOST_ERASED) {
+        let message = "more was erased than the index has heard of";
+        return Err(Error::new(Code::IndexBehind, message).retry_after(1));
+    }
+    Ok(tombstones.into_iter().map(|tombstone| tombstone.erased_seq).collect())
 }
 
 /// Reads records by their positions; those that are no more are missing.
