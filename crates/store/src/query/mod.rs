@@ -99,8 +99,7 @@ impl Asked {
     ) -> Searched {
         let env = self.env();
         let words = Some(&stream.schema.searched()[..]);
-        let lowered =
-            |filter: &Filter| lower_for(filter, Holds { columns, words, compares }, &env);
+        let lowered = |filter: &Filter| lower_for(filter, Holds { columns, words, compares }, &env);
         let filter = self.filter.as_ref().map(|(filter, _)| lowered(filter));
         let query = self.query.as_ref().map(|query| lowered(query.filter()));
         let mut parts: Vec<Lowered> = self.sight.iter().map(|filter| lowered(filter)).collect();

@@ -34,8 +34,11 @@ mod scenario {
         let s = bench.start(engine).await;
         s.put("/v1/streams/logs", logs()).await.expect(201);
         let head = send(&s, some()).await.to_string();
-        let query = [("q", "disk full"), ("min_seq", head.as_str()),
-            ("facets", "data.host:1,data.tags,data.ok,data.n:2,data.ms")];
+        let query = [
+            ("q", "disk full"),
+            ("min_seq", head.as_str()),
+            ("facets", "data.host:1,data.tags,data.ok,data.n:2,data.ms"),
+        ];
         let page = found(&s, &query).await;
         assert_eq!(sorted(ids(&page)), ["a", "b"]);
         assert_eq!((&page["indexed_seq"], &page["next_cursor"]), (&json!(5), &Value::Null));
@@ -55,11 +58,26 @@ mod scenario {
         assert!(of("b")["score"].as_f64().unwrap() > 0.0);
         assert_eq!(of("a")["record"]["data"]["host"], "web-1");
         for (q, expected) in [
-            ("disk", "abc"), ("DISK", "abc"), ("disks", "ab"), ("disk -full", "c"),
-            ("\"disk full\"", "a"), ("\"full disk\"", "b"), ("überlauf", "d"), ("über*", "d"),
-            ("満員", "d"), ("title:disk", "ab"), ("data.msg:fine", "c"), ("fine OR überlauf", "cd"),
-            ("(fine OR full) disk", "abc"), ("tags:prod", "ab"), ("host:db-1", "de"), ("n:3", "c"),
-            ("nothing", ""), ("disk NOT tags:prod", "c"), ("\"93 5\"", "d"), ("", "abcde"),
+            ("disk", "abc"),
+            ("DISK", "abc"),
+            ("disks", "ab"),
+            ("disk -full", "c"),
+            ("\"disk full\"", "a"),
+            ("\"full disk\"", "b"),
+            ("überlauf", "d"),
+            ("über*", "d"),
+            ("満員", "d"),
+            ("title:disk", "ab"),
+            ("data.msg:fine", "c"),
+            ("fine OR überlauf", "cd"),
+            ("(fine OR full) disk", "abc"),
+            ("tags:prod", "ab"),
+            ("host:db-1", "de"),
+            ("n:3", "c"),
+            ("nothing", ""),
+            ("disk NOT tags:prod", "c"),
+            ("\"93 5\"", "d"),
+            ("", "abcde"),
         ] {
             let expected: Vec<String> = expected.chars().map(String::from).collect();
             assert_eq!(sorted(all(&s, &[("q", q)]).await), expected, "{q}");
@@ -67,8 +85,13 @@ mod scenario {
             let down: Vec<String> = expected.into_iter().rev().collect();
             assert_eq!(all(&s, &[("q", q), ("sort", "-seq")]).await, down, "{q}, downwards");
         }
-        let query = [("q", "disk"), ("filter", "data.n > 1 && data.free != \"x\""),
-            ("fields", "id,data.n"), ("explain", "true"), ("facets", "data.host")];
+        let query = [
+            ("q", "disk"),
+            ("filter", "data.n > 1 && data.free != \"x\""),
+            ("fields", "id,data.n"),
+            ("explain", "true"),
+            ("facets", "data.host"),
+        ];
         let page = found(&s, &query).await;
         assert_eq!(page["items"][0]["record"], json!({"id": "c", "data": {"n": 3}}));
         assert_eq!(page["facets"]["data.host"], json!([{"value": "web-1", "count": 1}]));

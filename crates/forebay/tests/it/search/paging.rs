@@ -41,8 +41,7 @@ mod scenario {
         let read = async || {
             // Scores of an engine outside are of all that it holds now: there the pages by score
             // of a stream that is written may overlap.
-            let by_score: &[&str] =
-                if matches!(place, Place::Inside) { &["score"] } else { &[] };
+            let by_score: &[&str] = if matches!(place, Place::Inside) { &["score"] } else { &[] };
             for sort in ["seq", "-seq", "time", "-time,data.n", "-data.n"].iter().chain(by_score) {
                 for filter in ["", "data.free != \"x\""] {
                     walk(&s, sort, filter).await;

@@ -36,9 +36,7 @@ pub(crate) enum Ask {
 
 impl Ask {
     pub(crate) fn text(&self) -> String {
-        let each = |asks: &[Ask], by: &str| {
-            asks.iter().map(Ask::text).collect::<Vec<_>>().join(by)
-        };
+        let each = |asks: &[Ask], by: &str| asks.iter().map(Ask::text).collect::<Vec<_>>().join(by);
         match self {
             Ask::Word(word) => word.clone(),
             Ask::Prefix(prefix) => format!("{prefix}*"),

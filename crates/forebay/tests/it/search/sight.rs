@@ -75,7 +75,9 @@ mod scenario {
                 assert_eq!(page["facets"]["data.host"], host, "{rule}");
                 let numbers = page["facets"]["data.n"].as_array().unwrap().iter();
                 let numbers: Vec<u64> = numbers.map(|v| v["value"].as_u64().unwrap()).collect();
-                assert!(numbers.iter().map(|n| usize::try_from(*n).unwrap()).eq(own.iter().copied()));
+                assert!(
+                    numbers.iter().map(|n| usize::try_from(*n).unwrap()).eq(own.iter().copied())
+                );
                 let tags = page["facets"]["data.tags"].as_array().unwrap();
                 assert!(tags.iter().all(|tag| tag["count"] == own.len()) && tags.len() == 2);
             }
