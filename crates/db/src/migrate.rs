@@ -12,8 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_people.sql"),
     include_str!("migrations/0006_outbox.sql"),
     include_str!("migrations/0007_quota.sql"),
-    // 0008 is being made beside this.
-    "SELECT 1;",
+    include_str!("migrations/0008_erasure.sql"),
     include_str!("migrations/0009_search.sql"),
 ];
 

@@ -4,7 +4,9 @@ use forebay_http::api::Record;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{aggregate, doctor, export, index, records, socket, streams, subscribe};
+use crate::controllers::{
+    aggregate, doctor, export, index, records, search, socket, streams, subscribe,
+};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -17,6 +19,7 @@ use crate::controllers::{aggregate, doctor, export, index, records, socket, stre
         records::list,
         records::show,
         records::audit,
+        search::search,
         export::export,
         aggregate::create,
         subscribe::subscribe,
@@ -101,11 +104,52 @@ pub struct RecordPage {
     pub count: Option<i64>,
 }
 
+/// A page of what was found.
+#[derive(ToSchema)]
+pub struct SearchPage {
+    /// In the order that was asked for.
+    pub items: Vec<SearchHit>,
+    /// How many of all matches have a value, by the names of the facets; the most frequent values.
+    #[schema(value_type = std::collections::HashMap<String, Vec<FacetValue>>)]
+    pub facets: Value,
+    /// Up to where records were looked for; facets are as of the head.
+    pub indexed_seq: i64,
+    /// For the next page.
+    pub next_cursor: Option<String>,
+    /// How it was found, when it was asked for.
+    #[schema(value_type = Option<Object>)]
+    pub explain: Option<Value>,
+}
+
+/// A record that was found.
+#[derive(ToSchema)]
+pub struct SearchHit {
+    /// The record.
+    pub record: Record,
+    /// How well it fits; only to be compared with others of the same answer.
+    pub score: f32,
+    /// By field, its texts around the words that were found; these stand between `<mark>` and
+    /// `</mark>`, all else is escaped for HTML.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    pub highlight: Value,
+}
+
+/// A value of a facet.
+#[derive(ToSchema)]
+pub struct FacetValue {
+    /// The value, as records have it.
+    pub value: Value,
+    /// How many of the matches have it.
+    pub count: i64,
+}
+
 /// What is asked of groups of records. Each name means one thing.
 #[derive(ToSchema)]
 pub struct Aggregate {
     /// Only records that match.
     pub filter: Option<String>,
+    /// Only records with these words, as in a search.
+    pub q: Option<String>,
     /// What makes a group; without it all records are one. At most four.
     pub group_by: Option<Vec<AggregateLevel>>,
     /// Names with what is measured: `count()`, `count(data.a)` (records of which it is known),

@@ -6,6 +6,7 @@ pub mod api;
 pub mod catalog;
 pub mod config;
 mod controllers;
+mod deps;
 mod doctor;
 mod follow;
 #[doc(hidden)]
@@ -30,6 +31,7 @@ use tokio_util::task::TaskTracker;
 
 use catalog::StoredCatalog;
 use config::StoreConfig;
+pub use deps::Deps;
 use follow::hub::Hubs;
 use index::Search;
 
@@ -52,6 +54,8 @@ struct Inner {
     access_changes: watch::Sender<u64>,
     /// Who reads new records for all subscribers of a stream.
     hubs: Hubs,
+    /// Views of indexes that somebody pages through.
+    held: query::held::Held,
     /// Turns to answer an aggregate, and to look at everything.
     aggregates: Semaphore,
     doctors: Mutex<()>,
@@ -59,24 +63,6 @@ struct Inner {
     subscribers: AtomicUsize,
     /// WebSockets that are open, or about to be.
     sockets: TaskTracker,
-}
-
-/// What the service needs of the house.
-pub struct Deps {
-    /// The database.
-    pub db: Db,
-    /// The catalog that is kept here.
-    pub catalog: Arc<StoredCatalog>,
-    /// The indexes.
-    pub search: Arc<Search>,
-    /// Who asks, for those who go on asking.
-    pub identity: Arc<dyn Identity>,
-    /// What cursors are signed with.
-    pub sealer: Sealer,
-    /// The time.
-    pub clock: SharedClock,
-    /// Cancelled when the process stops: subscriptions end then.
-    pub stopping: CancellationToken,
 }
 
 impl Store {
@@ -94,6 +80,7 @@ impl Store {
             identity,
             access_changes: watch::Sender::new(0),
             hubs: Hubs::default(),
+            held: query::held::Held::default(),
             aggregates: Semaphore::new(aggregate::AT_ONCE),
             doctors: Mutex::default(),
             subscribers: AtomicUsize::new(0),
@@ -110,6 +97,7 @@ impl Store {
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
         tokio::join!(
+            self.inner.held.run(),
             tasks::access::run(&self.inner),
             tasks::fill::run(&self.inner.db),
             tasks::index::run(&self.inner),

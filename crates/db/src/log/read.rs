@@ -15,6 +15,16 @@ pub struct Span {
     pub first_seq: i64,
     /// The head.
     pub last_seq: i64,
+    /// How many records were erased. Each leaves two positions without one: where it was, and its
+    /// tombstone's.
+    pub erased: i64,
+}
+
+impl Span {
+    /// How many records there are.
+    pub fn records(&self) -> i64 {
+        self.last_seq - self.first_seq + 1 - 2 * self.erased
+    }
 }
 
 /// A page to read.
@@ -32,10 +42,11 @@ pub struct Page {
 
 /// Reads a stream's positions; `None` when it is not there.
 pub async fn span(conn: &mut Conn, stream: i64) -> Result<Option<Span>, DbError> {
-    let sql = "SELECT first_seq, last_seq FROM stream_head WHERE stream = $1";
+    let sql = "SELECT first_seq, last_seq, erased FROM stream_head WHERE stream = $1";
     let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { return Ok(None) };
-    let [first_seq, last_seq] = cells(row)?;
-    Ok(Some(Span { first_seq: first_seq.int()?, last_seq: last_seq.int()? }))
+    let [first_seq, last_seq, erased] = cells(row)?;
+    let (first_seq, last_seq, erased) = (first_seq.int()?, last_seq.int()?, erased.int()?);
+    Ok(Some(Span { first_seq, last_seq, erased }))
 }
 
 /// Up to where a page of records reaches that holds at most so many records, and about so many bytes

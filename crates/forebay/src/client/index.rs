@@ -3,7 +3,7 @@
 use std::io::IsTerminal as _;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use reqwest::Method;
 use serde_json::Value;
@@ -13,13 +13,6 @@ use crate::Failure;
 
 /// How often progress is asked for.
 const EVERY: Duration = Duration::from_millis(250);
-
-/// Arguments of `search`.
-#[derive(Debug, Args)]
-pub(crate) struct SearchArgs {
-    #[command(subcommand)]
-    command: SearchCommand,
-}
 
 /// A command about indexes.
 #[derive(Debug, Subcommand)]
@@ -40,8 +33,8 @@ pub(crate) enum SearchCommand {
 }
 
 /// Runs a command about indexes.
-pub(super) async fn run(args: SearchArgs) -> Result<(), Failure> {
-    let SearchCommand::Rebuild { stream, wait, json, target } = args.command;
+pub(super) async fn run(command: SearchCommand) -> Result<(), Failure> {
+    let SearchCommand::Rebuild { stream, wait, json, target } = command;
     let forebay = Forebay::new(target)?;
     let path = format!("/v1/streams/{stream}/search/rebuild");
     let request = forebay.request(Method::POST, &path).await?;

@@ -8,6 +8,7 @@ mod keys;
 mod login;
 mod push;
 mod query;
+mod search;
 mod session;
 mod streams;
 mod tail;
@@ -22,11 +23,11 @@ use serde_json::Value;
 use crate::Failure;
 
 pub(crate) use doctor::DoctorArgs;
-pub(crate) use index::SearchArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use query::QueryArgs;
+pub(crate) use search::SearchArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
 pub(crate) use tail::TailArgs;
 
@@ -64,7 +65,7 @@ pub(crate) enum ClientCommand {
     Push(PushArgs),
     /// Ask a stream: records that match, or groups of them.
     Query(QueryArgs),
-    /// Work on indexes.
+    /// Search a stream for words; or work on its index.
     Search(SearchArgs),
     /// Follow a stream.
     Tail(TailArgs),
@@ -96,7 +97,7 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
         match command {
             ClientCommand::Push(args) => push::push(args).await,
             ClientCommand::Query(args) => query::query(args).await,
-            ClientCommand::Search(args) => index::run(args).await,
+            ClientCommand::Search(args) => search::run(args).await,
             ClientCommand::Doctor(args) => doctor::run(args).await,
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,

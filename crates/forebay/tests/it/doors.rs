@@ -21,6 +21,7 @@ pub(crate) const OPERATIONS: &[(&str, &str)] = &[
     ("DELETE", "/v1/streams/orders/records/a"),
     ("POST", "/v1/streams/orders/aggregate"),
     ("GET", "/v1/streams/orders/export"),
+    ("GET", "/v1/streams/orders/search"),
     ("GET", "/v1/streams/orders/search/index"),
     ("POST", "/v1/streams/orders/search/rebuild"),
     ("GET", "/v1/system/doctor"),

@@ -45,6 +45,7 @@ mod resume;
 mod route_settings;
 mod route_sockets;
 mod routes;
+mod search;
 mod secrets;
 mod sessions;
 mod settings;

@@ -13,7 +13,7 @@ use crate::support::{Engine, Server};
 
 /// Where indexes are.
 #[derive(Debug, Clone, Copy)]
-enum Place {
+pub(crate) enum Place {
     Inside,
     Outside(Product),
 }
@@ -55,7 +55,7 @@ everywhere! {
 }
 
 /// What a test says to the engine.
-struct Bench {
+pub(crate) struct Bench {
     environment: Vec<(&'static str, String)>,
     /// The server with the prefix of the test's indexes.
     outside: Option<(String, String)>,
@@ -63,7 +63,7 @@ struct Bench {
 
 impl Bench {
     /// Finds the engine; `None` where it is not installed.
-    fn find(place: Place) -> Option<Bench> {
+    pub(crate) fn find(place: Place) -> Option<Bench> {
         let Place::Outside(product) = place else {
             return Some(Bench { environment: Vec::new(), outside: None });
         };
@@ -88,7 +88,7 @@ impl Bench {
         self.environment.iter().map(|(name, value)| (*name, value.as_str())).collect()
     }
 
-    async fn start(&self, engine: Engine) -> Server {
+    pub(crate) async fn start(&self, engine: Engine) -> Server {
         Server::start_with(engine, &self.environment()).await
     }
 
@@ -107,7 +107,7 @@ impl Bench {
     }
 
     /// Leaves nothing behind on a server that others use.
-    async fn clean(&self, s: &Server) {
+    pub(crate) async fn clean(&self, s: &Server) {
         let Some((url, _)) = &self.outside else { return };
         for index in self.indexes(s).await {
             crate::support::client().delete(format!("{url}/{index}")).send().await.unwrap();

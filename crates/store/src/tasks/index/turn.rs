@@ -108,6 +108,8 @@ impl Turn<'_> {
             }
             if position >= head {
                 if erased {
+                    // Whoever pages through an old view holds files that are to go.
+                    inner.held.let_go(job.stream);
                     writer.expunge().await?;
                 }
                 return Ok((wrote, true));
