@@ -24,6 +24,7 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
             "access:bypass",
             "gateway:read",
             "metrics:read",
+            "system:read",
         ],
     ),
     ("viewer", &["streams:read", "records:read"]),

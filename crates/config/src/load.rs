@@ -16,14 +16,23 @@ pub(crate) const FILES: [(&str, &str); 3] = [
     ("logging.yaml", include_str!("../../../config/logging.yaml")),
 ];
 /// Variables with a name of their own, and what they set.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     ("DATABASE_URL", "database.url"),
+    ("ELASTICSEARCH_URL", "search.url"),
     ("API_KEY", "server.api_key"),
     ("MASTER_KEY", "auth.master_key"),
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 4] = ["auth.master_key", "server.api_key", "database.url", "internal.secret"];
+const SECRETS: [&str; 7] = [
+    "auth.master_key",
+    "server.api_key",
+    "database.url",
+    "internal.secret",
+    "search.url",
+    "search.api_key",
+    "search.password",
+];
 /// Settings without a section.
 const ALONE: [&str; 2] = ["routes", "upstreams"];
 const PREFIX: &str = "FOREBAY_";

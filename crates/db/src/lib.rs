@@ -9,6 +9,7 @@ pub mod log;
 mod migrate;
 pub mod outbox;
 pub mod postgres;
+pub mod scrub;
 mod sqlite;
 pub mod value;
 pub mod writer;

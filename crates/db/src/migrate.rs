@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_people.sql"),
     include_str!("migrations/0006_outbox.sql"),
     include_str!("migrations/0007_quota.sql"),
+    include_str!("migrations/0008_erasure.sql"),
+    include_str!("migrations/0009_search.sql"),
 ];
 
 /// Applies what is missing; refuses data of a newer program.

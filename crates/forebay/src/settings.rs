@@ -11,13 +11,14 @@ use forebay_db::postgres::PgSettings;
 use forebay_gateway::config::GatewayConfig;
 use forebay_http::browser::Site;
 use forebay_process::config::ProcessConfig;
-use forebay_store::config::StoreConfig;
+use forebay_store::config::{SearchConfig, StoreConfig};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 mod gateway;
 mod issuers;
 mod routes;
+mod search;
 
 pub(crate) use routes::plan;
 
@@ -34,6 +35,7 @@ pub(crate) struct Settings {
     pub(crate) gateway: GatewayConfig,
     pub(crate) process: ProcessConfig,
     pub(crate) store: StoreConfig,
+    pub(crate) search: SearchConfig,
     pub(crate) demo_interval: std::time::Duration,
     /// What processes of a deployment share.
     pub(crate) secret: Option<Secret>,
@@ -195,6 +197,7 @@ impl Settings {
                 idempotency_ttl: idempotency.ttl.0,
                 max_subscribers: subscribe.max_subscribers,
             },
+            search: section::<search::Search>(config, "search")?.read(config, &server.data_dir)?,
             listen: server.listen,
             admin_listen: server.admin_listen,
             data_dir: server.data_dir,

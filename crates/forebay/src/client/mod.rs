@@ -1,11 +1,14 @@
 //! The commands that talk to a running Forebay, through the same doors as anybody.
 
 mod chunks;
+mod doctor;
 mod envelope;
+mod index;
 mod keys;
 mod login;
 mod push;
 mod query;
+mod search;
 mod session;
 mod streams;
 mod tail;
@@ -19,10 +22,12 @@ use serde_json::Value;
 
 use crate::Failure;
 
+pub(crate) use doctor::DoctorArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use query::QueryArgs;
+pub(crate) use search::SearchArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
 pub(crate) use tail::TailArgs;
 
@@ -60,6 +65,8 @@ pub(crate) enum ClientCommand {
     Push(PushArgs),
     /// Ask a stream: records that match, or groups of them.
     Query(QueryArgs),
+    /// Search a stream for words; or work on its index.
+    Search(SearchArgs),
     /// Follow a stream.
     Tail(TailArgs),
     /// List, show, make, change or delete streams.
@@ -69,6 +76,8 @@ pub(crate) enum ClientCommand {
     },
     /// Write all records of a stream to a file.
     Export(ExportArgs),
+    /// Look whether all is well, and what to do where it is not: exit status 0, 1 or 2.
+    Doctor(DoctorArgs),
     /// Make, list, rotate or revoke API keys.
     Key {
         #[command(subcommand)]
@@ -88,6 +97,8 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
         match command {
             ClientCommand::Push(args) => push::push(args).await,
             ClientCommand::Query(args) => query::query(args).await,
+            ClientCommand::Search(args) => search::run(args).await,
+            ClientCommand::Doctor(args) => doctor::run(args).await,
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,

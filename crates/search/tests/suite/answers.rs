@@ -6,11 +6,10 @@ use forebay_search::{
     Ask, Batch, Cell, Document, Engine, Group, Grouping, Hits, Key, Order, Part, Partial, View,
 };
 
-use super::conditions::Maker;
 use super::documents::{TAGS, layout, places};
 use super::naive;
 use super::rng::Rng;
-use super::{Filled, Question, expected, filled, fresh, over, seqs};
+use super::{Filled, Question, expected, filled, fresh, over, seqs, shown};
 
 /// Random conditions find the documents that a naive evaluation finds, and count them.
 pub(crate) async fn conditions_mean_the_same(engine: &Engine, stream: i64, seed: u64) {
@@ -99,7 +98,7 @@ pub(crate) async fn the_best_come_first(engine: &Engine, stream: i64, seed: u64)
 
 /// A condition, and words that may or may not be a part of it.
 fn scored(rng: &mut Rng, filled: &Filled) -> (Condition, Condition) {
-    let maker = Maker { layout: &filled.layout, documents: &filled.documents };
+    let maker = filled.maker();
     let words = (0..1 + rng.below(5)).map(|_| {
         let words = maker.words(rng);
         Condition::Words(Words { positive: true, ..words })
@@ -307,7 +306,7 @@ pub(crate) async fn phrases_stay_within_a_text(engine: &Engine, stream: i64) {
         make(5, texts(&["end", &long])),
     ];
     writer.write(Batch { documents, erased: Vec::new(), position: 5 }).await.unwrap();
-    let view = engine.view(stream).await.unwrap().unwrap();
+    let view = shown(engine, stream, 5).await;
     let asked = |test: WordTest| Condition::Words(Words { field: 0, test, positive: true });
     let phrase =
         |words: &str| asked(WordTest::Phrase(words.split(' ').map(str::to_owned).collect()));

@@ -21,6 +21,8 @@ const OPERATORS: &[Operator] = &[
 pub(crate) struct Maker<'m> {
     pub(crate) layout: &'m Layout,
     pub(crate) documents: &'m [Document],
+    /// Whether two places may be compared.
+    pub(crate) compares: bool,
 }
 
 impl Maker<'_> {
@@ -37,7 +39,7 @@ impl Maker<'_> {
         match rng.below(20) {
             0 => Condition::All,
             1 => Condition::None,
-            2 | 3 => self.between(rng),
+            2 | 3 if self.compares => self.between(rng),
             4..=10 => Condition::Words(self.words(rng)),
             _ => {
                 let place = rng.pick(&places(self.layout));

@@ -42,6 +42,18 @@ pub(crate) struct Filled {
     /// Those that are left.
     pub(crate) documents: Vec<Document>,
     pub(crate) position: i64,
+    /// Whether two places of a record may be compared.
+    pub(crate) compares: bool,
+}
+
+impl Filled {
+    pub(crate) fn maker(&self) -> conditions::Maker<'_> {
+        conditions::Maker {
+            layout: &self.layout,
+            documents: &self.documents,
+            compares: self.compares,
+        }
+    }
 }
 
 /// Makes a live index of about so many documents.
@@ -66,9 +78,23 @@ pub(crate) async fn filled(engine: &Engine, stream: i64, rng: &mut Rng, count: i
         assert_eq!(written.refused, []);
     }
     left.sort_by_key(|document| document.seq);
-    let view = engine.view(stream).await.unwrap().expect("it is live");
-    assert_eq!(view.indexed_seq(), position);
-    Filled { layout, writer, view, documents: left, position }
+    let view = shown(engine, stream, position).await;
+    let compares = engine.compares_places();
+    Filled { layout, writer, view, documents: left, position, compares }
+}
+
+/// The live index as soon as it shows what was written: outside that takes a moment.
+pub(crate) async fn shown(engine: &Engine, stream: i64, position: i64) -> View {
+    for _ in 0..10_000 {
+        let view = engine.view(stream).await.unwrap().expect("it is live");
+        if view.indexed_seq() >= position {
+            assert_eq!(view.indexed_seq(), position);
+            return view;
+        }
+        assert!(!engine.is_local(), "what is written here is seen at once");
+        tokio::task::yield_now().await;
+    }
+    panic!("{position} is never shown");
 }
 
 /// A writer of a new index that is live.
@@ -113,7 +139,7 @@ pub(crate) struct Question {
 
 impl Question {
     pub(crate) fn new(rng: &mut Rng, filled: &Filled) -> Question {
-        let maker = conditions::Maker { layout: &filled.layout, documents: &filled.documents };
+        let maker = filled.maker();
         let some = |rng: &mut Rng| rng.below(usize::try_from(filled.position).unwrap());
         let up_to = match rng.below(3) {
             0 => i64::try_from(some(rng)).unwrap(),

@@ -33,7 +33,7 @@ async fn ask(engine: &Engine) -> Result<(), SearchError> {
     let mut rng = Rng::new(12);
     let made = documents(&mut rng, 1..=20);
     let layout = layout(4);
-    let maker = Maker { layout: &layout, documents: &made };
+    let maker = Maker { layout: &layout, documents: &made, compares: true };
     for _ in 0..20 {
         let condition = maker.condition(&mut rng, 2);
         let ask = Ask { condition: &condition, up_to: i64::MAX, without: &[] };

@@ -2,5 +2,6 @@
 
 pub(crate) mod access;
 pub(crate) mod fill;
+pub(crate) mod index;
 pub(crate) mod outbox;
 pub(crate) mod purge;
