@@ -131,7 +131,7 @@ impl Position {
     async fn read(server: &Server, index: &str) -> Result<Option<Position>, SearchError> {
         let path = format!("{index}/_doc/{POSITION}?stored_fields=position&_source=false");
         let answer = match server.client.ask(&Call::get(path)).await {
-            Err(fault) if fault.is_gone() && fault.kind.is_empty() => return Ok(None),
+            Err(fault) if fault.is_no_document() => return Ok(None),
             answer => answer?,
         };
         let position = answer.pointer("/fields/position/0").and_then(Json::as_i64);
