@@ -38,7 +38,7 @@ pub(crate) async fn index(
 ) -> Result<Option<Index>, Error> {
     let reach = Reach { first: here.first_seq, up_to: here.last_seq };
     let asked = (&question.asked, reach);
-    if question.asked.asks_words() && question.asked.searched(stream, &stream.columns).has_words() {
+    if question.asked.needs_index(stream) {
         let index = Index::exact(store, stream, asked).await?;
         if !index.searched.exact && index.count().await? > MOST_CANDIDATES {
             return Err(too_broad(&question.asked));

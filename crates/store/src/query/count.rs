@@ -65,14 +65,44 @@ pub(crate) async fn matches(
             let held = index.count().await?;
             return Ok(held + behind(store, stream, (index, asked), up_to).await?);
         }
-        // Also a guess needs the records that the index finds: no sample says where they stand.
-        Source::Index(index) if index.count().await? > MOST_CANDIDATES => {
-            return Err(too_broad(asked));
+        Source::Index(index) => {
+            let candidates = index.count().await?;
+            if how == Counting::Estimated && candidates > SAMPLE {
+                return guess(store, (stream, source), asked, (up_to, candidates)).await;
+            }
+            if candidates > MOST_CANDIDATES {
+                return Err(too_broad(asked));
+            }
         }
-        Source::Index(_) => {}
         Source::Sql(conn) => not_too_broad(conn, stream, asked, up_to).await?,
     }
     look(store, (stream, source), asked, (0, up_to)).await
+}
+
+/// How many of an index's candidates match, by the newest of them.
+async fn guess(
+    store: &Store,
+    (stream, source): (i64, &mut Source),
+    asked: &Asked,
+    (up_to, candidates): (i64, i64),
+) -> Result<i64, Error> {
+    let (mut after, mut looked_at, mut taken) = (None, 0, 0);
+    let order = [Key { place: Place::Seq, descending: true }];
+    loop {
+        let condition = asked.condition();
+        let page =
+            Find { condition, order: &order, up_to, after: after.clone(), limit: PAGE, few: false };
+        let batch = source.batch(store, stream, page).await?;
+        looked_at += batch.found.len();
+        taken += batch.found.iter().filter(|candidate| asked.takes(candidate)).count();
+        if !batch.more || i64::try_from(looked_at).is_ok_and(|looked_at| looked_at >= SAMPLE) {
+            break;
+        }
+        after = batch.last.or(after);
+    }
+    let whole = |count: usize| i128::try_from(count).unwrap_or(i128::MAX);
+    let estimate = whole(taken).saturating_mul(candidates.into()) / whole(looked_at).max(1);
+    Ok(i64::try_from(estimate).unwrap_or(candidates).min(candidates))
 }
 
 /// Counts the matches among what an index does not hold.

@@ -79,7 +79,8 @@ mod scenario {
     /// A text of some record that has a word.
     fn text<'d>(random: &mut Random, docs: &'d [Doc]) -> (&'d str, &'d [String]) {
         loop {
-            let (name, texts) = random.pick(random.pick(docs));
+            let doc: &'d Doc = random.pick(docs);
+            let (name, texts) = random.pick(doc.as_slice());
             if !texts.is_empty() {
                 let text = random.pick(texts);
                 if !text.is_empty() {
