@@ -151,7 +151,11 @@ fn conflict(seq: i64) -> Rejection {
 }
 
 fn erased() -> Rejection {
-    Rejection::new("id_conflict", "/id", "the record of this id was erased; an id is not given again")
+    Rejection::new(
+        "id_conflict",
+        "/id",
+        "the record of this id was erased; an id is not given again",
+    )
 }
 
 fn refusal(index: usize, why: &Rejection) -> Value {

@@ -53,7 +53,8 @@ impl Process {
             match self.erase_once(caller, &stream, id, now).await? {
                 Erased::Now(tombstone) => {
                     self.inner.db.heads().advance(stream.number, tombstone.seq);
-                    let labels = [("stream", stream.name.clone()), ("outcome", "erased".to_owned())];
+                    let labels =
+                        [("stream", stream.name.clone()), ("outcome", "erased".to_owned())];
                     metrics::counter!("forebay_records_total", &labels).increment(1);
                     return answer(&stream, &tombstone);
                 }

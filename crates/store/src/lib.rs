@@ -105,6 +105,7 @@ impl Store {
     pub async fn tasks(self) {
         tokio::join!(
             tasks::access::run(&self.inner),
+            tasks::erase::run(&self.inner.db),
             tasks::fill::run(&self.inner.db),
             tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)

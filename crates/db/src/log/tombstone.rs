@@ -94,13 +94,8 @@ async fn note(conn: &mut Conn, stream: i64, tombstone: &Tombstone) -> Result<(),
     let sql = "INSERT INTO tombstone (stream, seq, erased_seq, id, erased_at) \
                VALUES ($1, $2, $3, $4, $5)";
     let (seq, erased_at): (Value, Value) = ((*seq).into(), erased_at.micros().into());
-    let row = [
-        stream.into(),
-        seq.clone(),
-        (*erased_seq).into(),
-        id.as_str().into(),
-        erased_at.clone(),
-    ];
+    let row =
+        [stream.into(), seq.clone(), (*erased_seq).into(), id.as_str().into(), erased_at.clone()];
     conn.execute(sql, &row).await?;
     let sql = "INSERT INTO erasing (stream, seq) VALUES ($1, $2)";
     conn.execute(sql, &[stream.into(), seq.clone()]).await?;

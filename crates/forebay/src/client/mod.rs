@@ -2,6 +2,7 @@
 
 mod chunks;
 mod envelope;
+mod erase;
 mod keys;
 mod login;
 mod push;
@@ -19,6 +20,7 @@ use serde_json::Value;
 
 use crate::Failure;
 
+pub(crate) use erase::EraseArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
@@ -69,6 +71,8 @@ pub(crate) enum ClientCommand {
     },
     /// Write all records of a stream to a file.
     Export(ExportArgs),
+    /// Erase a record: its content goes for good.
+    Erase(EraseArgs),
     /// Make, list, rotate or revoke API keys.
     Key {
         #[command(subcommand)]
@@ -91,6 +95,7 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
+            ClientCommand::Erase(args) => erase::erase(args).await,
             ClientCommand::Key { command } => keys::run(command).await,
             ClientCommand::Login(args) => login::login(args).await,
             ClientCommand::Logout(args) => login::logout(args).await,

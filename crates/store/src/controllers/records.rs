@@ -144,15 +144,13 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     let asked = Asked::read(params, &stream, who, now)?;
     wait_for(store, &stream, params).await?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
-    let mut here = positions(&mut conn, &stream).await?;
-    if let Some(cursor) = &cursor {
-        here.last_seq = cursor.up_to;
-    }
+    let here = positions(&mut conn, &stream).await?;
+    let up_to = cursor.as_ref().map_or(here.last_seq, |cursor| cursor.up_to);
     let wanted = Wanted {
         stream: stream.number,
         asked: &asked,
         order: &order,
-        up_to: here.last_seq,
+        up_to,
         after: cursor.map(|c| c.keys),
         limit,
     };
@@ -164,7 +162,8 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     }
     let page = page(&mut conn, wanted).await?;
     if counting != Counting::None {
-        let count = count::matches(&mut conn, stream.number, &asked, here, counting).await?;
+        let count =
+            count::matches(&mut conn, stream.number, &asked, (here, up_to), counting).await?;
         tail.push_str(&format!(",\"count\":{count}"));
     }
     drop(conn);
@@ -178,7 +177,7 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
         fields.write(&found.record, name, &mut body);
     }
     let next = next.map_or(Value::Null, Value::String);
-    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{}{tail}}}", here.last_seq));
+    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{up_to}{tail}}}"));
     Ok(json_text(StatusCode::OK, body))
 }
 

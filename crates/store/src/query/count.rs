@@ -2,6 +2,7 @@
 
 use forebay_db::log::find::{Find, Key, count, find};
 use forebay_db::log::read::Span;
+use forebay_db::log::tombstone::records_up_to;
 use forebay_db::{Conn, DbError};
 use forebay_filter::lower::{Condition, Place};
 use forebay_model::{Code, Error, FieldError};
@@ -22,31 +23,31 @@ pub(crate) enum Counting {
     Exact,
 }
 
-/// Counts the matches up to the head.
+/// Counts the matches up to a position: the head, or where it was when a walk began.
 pub(crate) async fn matches(
     conn: &mut Conn,
     stream: i64,
     asked: &Asked,
-    here: Span,
+    (here, up_to): (Span, i64),
     how: Counting,
 ) -> Result<i64, Error> {
-    // Every position up to the head holds one record: the log has no gaps.
-    let all = here.last_seq - here.first_seq + 1;
+    // Every position holds one record, but for those of records that were erased.
+    let all = records_up_to(conn, stream, here, up_to).await?;
     if matches!(asked.condition(), Condition::All) && asked.is_exact() {
         return Ok(all);
     }
     if how == Counting::Estimated && all > SAMPLE {
-        let taken = look(conn, stream, asked, (here.last_seq - SAMPLE, here.last_seq)).await?;
-        return Ok(
-            i64::try_from(i128::from(taken) * i128::from(all) / i128::from(SAMPLE)).unwrap_or(all)
-        );
+        let sampled = all - records_up_to(conn, stream, here, up_to - SAMPLE).await?;
+        let taken = look(conn, stream, asked, (up_to - SAMPLE, up_to)).await?;
+        let estimate = i128::from(taken) * i128::from(all) / i128::from(sampled.max(1));
+        return Ok(i64::try_from(estimate).unwrap_or(all).min(all));
     }
-    let bounds = (here.last_seq, None);
+    let bounds = (up_to, None);
     if asked.is_exact() {
         return Ok(count(conn, stream, asked.condition(), bounds).await?);
     }
-    not_too_broad(conn, stream, asked, here.last_seq).await?;
-    Ok(look(conn, stream, asked, (0, here.last_seq)).await?)
+    not_too_broad(conn, stream, asked, up_to).await?;
+    Ok(look(conn, stream, asked, (0, up_to)).await?)
 }
 
 /// Refuses a question over too many candidates that must be looked at one by one.
