@@ -171,7 +171,11 @@ async fn segments_are_merged_while_batches_come() {
 async fn a_full_disk_is_waited_for() {
     let disk = PathBuf::from(std::env::var_os("FOREBAY_TEST_SMALL_DISK").unwrap());
     let ballast = disk.join("ballast");
-    std::fs::write(&ballast, vec![1; 5 << 20]).unwrap();
+    // All but a few hundred kilobytes.
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 1 << 16]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - (5 << 16)).unwrap();
+    drop(file);
     let folder = tempfile::tempdir_in(&disk).unwrap();
     let engine = open(folder.path()).await;
     let mut writer = fresh(&engine, &layout(2)).await;
