@@ -21,6 +21,10 @@ pub(super) fn fault(error: &TantivyError) -> SearchError {
         }
         TantivyError::LockFailure(LockError::IoError(cause), _) => of_io(cause, says),
         TantivyError::LockFailure(..) => SearchError::Fenced(says),
+        // What the system says, with a number, as a text: a full disk on the way to a commit.
+        TantivyError::InternalError(cause) if cause.contains("os error") => {
+            SearchError::Unavailable(says)
+        }
         TantivyError::ErrorInThread(_) | TantivyError::SystemError(_) => {
             SearchError::Unavailable(says)
         }

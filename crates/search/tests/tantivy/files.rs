@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use forebay_filter::lower::{Bound, Condition};
 use forebay_search::settings::Inside;
-use forebay_search::{Batch, Engine, Erased, SearchError, Settings};
+use forebay_search::{Ask, Batch, Engine, Erased, SearchError, Settings};
 
 use crate::open;
 use crate::suite::documents::{document, documents, layout};
@@ -163,4 +163,48 @@ async fn segments_are_merged_while_batches_come() {
     assert!(files(folder.path()).iter().filter(is_segment).count() < 40);
     let view = engine.view(2).await.unwrap().unwrap();
     assert_eq!(seqs(&view, &Condition::All).await, (1..=150).collect::<Vec<i64>>());
+}
+
+/// A full disk ends a writer; when there is space again, the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "wants a file system of a few megabytes in FOREBAY_TEST_SMALL_DISK"]
+async fn a_full_disk_is_waited_for() {
+    let disk = PathBuf::from(std::env::var_os("FOREBAY_TEST_SMALL_DISK").unwrap());
+    let ballast = disk.join("ballast");
+    // All but a few hundred kilobytes.
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 1 << 16]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - (5 << 16)).unwrap();
+    drop(file);
+    let folder = tempfile::tempdir_in(&disk).unwrap();
+    let engine = open(folder.path()).await;
+    let mut writer = fresh(&engine, &layout(2)).await;
+    let name = engine.generations(2).await.unwrap()[0].name.clone();
+    let mut rng = Rng::new(8);
+    let mut full = 0;
+    let mut position = 0;
+    while position < 6_000 {
+        let made = documents(&mut rng, position + 1..=position + 500);
+        let batch = Batch { documents: made, erased: Vec::new(), position: position + 500 };
+        match writer.write(batch).await {
+            Ok(_) => position += 500,
+            Err(SearchError::Unavailable(_)) => {
+                full += 1;
+                assert!(full < 50, "there is space again");
+                let seen = engine.view(2).await.unwrap().unwrap();
+                assert_eq!(seen.indexed_seq(), position);
+                drop(writer);
+                if full == 3 {
+                    std::fs::remove_file(&ballast).unwrap();
+                }
+                writer = engine.writer(2, &name).await.unwrap();
+                assert_eq!(writer.position(), position);
+            }
+            Err(error) => panic!("{error:?} at {position}"),
+        }
+    }
+    assert!(full >= 3, "it was full");
+    let view = engine.view(2).await.unwrap().unwrap();
+    let ask = Ask { condition: &Condition::All, up_to: i64::MAX, without: &[] };
+    assert_eq!(view.count(&ask).await.unwrap(), 6_000);
 }
