@@ -22,6 +22,8 @@ pub(crate) struct Part {
     pub(crate) batch: Batch,
     /// The head when it was read; a batch that reaches it is the last one for now.
     pub(crate) head: i64,
+    /// How many records of the stream were ever erased.
+    pub(crate) erased: i64,
 }
 
 /// Reads what comes after a position; `None` when the stream is gone.
@@ -53,7 +55,7 @@ pub(crate) async fn next(
     (batch.erased, batch.position) = erased(db, layout.stream, (after, position)).await?;
     // What stands behind the last tombstone of a long row of them comes with the next batch.
     batch.documents.retain(|document| document.seq <= batch.position);
-    Ok(Some(Part { batch, head }))
+    Ok(Some(Part { batch, head, erased: span.erased }))
 }
 
 /// Reads a page, and says up to where the log is read with it.
