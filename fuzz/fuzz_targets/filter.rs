@@ -40,7 +40,7 @@ fuzz_target!(|input: &[u8]| {
     let env = Env { now, auth: Some(&auth), given: &[] };
     let there = data.pointer("/a/s").is_some_and(|value| !value.is_null());
     assert_eq!(THERE.matches(&view, &env), there, "{text}");
-    let scope = Scope { search: true, ..Scope::record(&STREAM.definition.schema) };
+    let scope = Scope::record(&STREAM.definition.schema);
     let Ok(filter) = Filter::compile(source, scope) else { return };
     filter.verdict(&view, &env);
     let lowered = lower(&filter, &STREAM.columns, &env);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
     json!({"type": "object", "properties": {
-        "n": {"type": "integer"}, "d": {"type": ["number", "null"]}, "s": {"type": "string"},
+        "n": {"type": "integer"}, "d": {"type": ["number", "null"]}, "s": {"type": "string", "x-search": "text"},
         "b": {"type": "boolean"}, "x": {}, "tags": {"type": "array", "items": {"type": "string"}},
         "nums": {"type": "array", "items": {"type": "number"}},
         "a": {"type": "object", "properties": {"n": {"type": "number"}, "s": {"type": "string"}}},
@@ -20,7 +20,7 @@ static SCHEMA: LazyLock<Value> = LazyLock::new(|| {
 });
 
 fn judge(source: &str, data: &str) -> Option<Option<bool>> {
-    let scope = Scope { search: true, ..Scope::record(&SCHEMA) };
+    let scope = Scope::record(&SCHEMA);
     let filter = Filter::compile(source, scope).ok()?;
     let view = View { id: "x", seq: 1, version: 1, time: -1, received_at: 1, data };
     let auth = Auth { user_id: Some("x".into()), roles: Some(vec!["y".into()]), ..Auth::default() };

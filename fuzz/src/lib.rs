@@ -16,10 +16,10 @@ pub fn definition() -> Value {
         "schema": {"type": "object", "properties": {
             "n": {"type": "integer", "x-index": true},
             "d": {"type": ["number", "null"], "x-index": true},
-            "s": {"type": "string", "x-index": true, "maxLength": 100},
+            "s": {"type": "string", "x-index": true, "x-search": "text", "maxLength": 100},
             "b": {"type": "boolean", "x-index": true},
             "a": {"type": "object", "properties": {"n": {"type": "number"}, "s": {"type": "string"}}},
-            "tags": {"type": "array", "items": {"type": "string"}},
+            "tags": {"type": "array", "items": {"type": "string"}, "x-search": "keyword"},
             "id": {"type": "string"},
             "at": {"type": ["string", "null"]},
         }},

@@ -40,6 +40,7 @@ pub(crate) const BUILT_IN: [(&str, &[&str]); 5] = [
             "deliveries:*",
             "silences:*",
             "templates:*",
+            "system:read",
         ],
     ),
     ("viewer", &["streams:read", "records:read"]),

@@ -16,18 +16,22 @@ pub(crate) const FILES: [(&str, &str); 3] = [
     ("logging.yaml", include_str!("../../../config/logging.yaml")),
 ];
 /// Variables with a name of their own, and what they set.
-const NAMED: [(&str, &str); 4] = [
+const NAMED: [(&str, &str); 5] = [
     ("DATABASE_URL", "database.url"),
+    ("ELASTICSEARCH_URL", "search.url"),
     ("API_KEY", "server.api_key"),
     ("MASTER_KEY", "auth.master_key"),
     ("LOG_LEVEL", "logging.level"),
 ];
 /// Never shown; each may stand in a file that `<VARIABLE>_FILE` names.
-const SECRETS: [&str; 5] = [
+const SECRETS: [&str; 8] = [
     "auth.master_key",
     "database.url",
     "internal.secret",
     "notify.smtp.password",
+    "search.api_key",
+    "search.password",
+    "search.url",
     "server.api_key",
 ];
 /// Settings without a section.

@@ -76,6 +76,14 @@ impl Conn {
         }
     }
 
+    /// Runs upkeep of PostgreSQL, outside of any transaction.
+    pub(crate) async fn upkeep(&mut self, sql: &str) -> Result<(), DbError> {
+        match self {
+            Conn::Sqlite(conn) => conn.batch(sql),
+            Conn::Postgres(conn) => conn.upkeep(sql).await,
+        }
+    }
+
     /// Inserts many rows: a cached statement a row on SQLite, arrays on PostgreSQL.
     pub async fn insert(&mut self, insert: Insert) -> Result<(), DbError> {
         let sql = self.dialect().insert(&insert.table, &insert.columns);

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use forebay_model::time::SharedClock;
 
@@ -12,7 +12,7 @@ use crate::heads::Heads;
 use crate::postgres::{PgPool, PgSettings};
 use crate::sqlite::SqlitePool;
 use crate::writer::Writer;
-use crate::{log, migrate, writer};
+use crate::{log, migrate, scrub, writer};
 
 /// Which engine, and how.
 #[derive(Debug, Clone)]
@@ -100,6 +100,24 @@ impl Db {
         match &self.readers {
             Readers::Sqlite(pool) => Ok(Conn::Sqlite(pool.reader(look == Look::Point).await?)),
             Readers::Postgres(pool) => Ok(Conn::Postgres(pool.get().await?)),
+        }
+    }
+
+    /// Whether other processes may write to it too, of which heads say nothing at once.
+    pub fn is_shared(&self) -> bool {
+        matches!(self.readers, Readers::Postgres(_))
+    }
+
+    /// Clears away what the engine's files still have of erased records of a stream: all that was
+    /// erased `before`. False when somebody may still read it; then this is to be tried again.
+    pub async fn scrub(&self, stream: i64, before: Instant) -> Result<bool, DbError> {
+        match &self.readers {
+            Readers::Sqlite(pool) => {
+                let pool = pool.clone();
+                let emptied = tokio::task::spawn_blocking(move || pool.empty_log());
+                emptied.await.map_err(|e| DbError::Internal(e.to_string()))?
+            }
+            Readers::Postgres(pool) => scrub::postgres(pool.get().await?, stream, before).await,
         }
     }
 

@@ -98,9 +98,16 @@ impl Dialect {
         ]
     }
 
-    /// The statement that takes a stream's table away.
+    /// The statements that take a stream's table away.
     pub fn drop_log(self, stream: i64) -> String {
-        format!("DROP TABLE IF EXISTS s{stream}")
+        let drop = format!("DROP TABLE IF EXISTS s{stream}");
+        match self {
+            // To write zeros over all of a table would be as much work as it was to fill it.
+            Dialect::Sqlite => {
+                format!("PRAGMA secure_delete = FAST; {drop}; PRAGMA secure_delete = ON")
+            }
+            Dialect::Postgres => drop,
+        }
     }
 
     /// Inserts rows of `columns`: one row with `$1…` on SQLite, arrays on PostgreSQL.

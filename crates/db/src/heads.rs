@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Nothing was heard yet: whoever follows looks for itself first.
 const UNKNOWN: i64 = -1;
@@ -12,6 +12,9 @@ const UNKNOWN: i64 = -1;
 #[derive(Debug, Default)]
 pub struct Heads {
     followed: Mutex<HashMap<i64, watch::Sender<i64>>>,
+    /// What has moved since somebody asked who follows all of them; `None` when nobody does.
+    moved: Mutex<Option<HashMap<i64, i64>>>,
+    any: Notify,
 }
 
 impl Heads {
@@ -21,8 +24,29 @@ impl Heads {
         followed.entry(stream).or_insert_with(|| watch::Sender::new(UNKNOWN)).subscribe()
     }
 
+    /// Waits until some stream has moved, and says which have since the last time, and to where. There
+    /// is one who follows all.
+    pub async fn moved(&self) -> HashMap<i64, i64> {
+        loop {
+            let woken = self.any.notified();
+            let moved = {
+                let mut moved = self.moved.lock().unwrap_or_else(PoisonError::into_inner);
+                moved.replace(HashMap::new()).unwrap_or_default()
+            };
+            if !moved.is_empty() {
+                return moved;
+            }
+            woken.await;
+        }
+    }
+
     /// Says that a stream has reached a seq.
     pub fn advance(&self, stream: i64, seq: i64) {
+        if let Some(moved) = &mut *self.moved.lock().unwrap_or_else(PoisonError::into_inner) {
+            let known = moved.entry(stream).or_insert(seq);
+            *known = seq.max(*known);
+            self.any.notify_one();
+        }
         let followed = self.followed.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(head) = followed.get(&stream) {
             head.send_if_modified(|known| {

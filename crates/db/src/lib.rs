@@ -11,6 +11,7 @@ mod migrate;
 pub mod outbox;
 pub mod people;
 pub mod postgres;
+pub mod scrub;
 pub mod seal;
 mod sqlite;
 pub mod value;

@@ -12,6 +12,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0005_people.sql"),
     include_str!("migrations/0006_outbox.sql"),
     include_str!("migrations/0007_quota.sql"),
+    include_str!("migrations/0008_erasure.sql"),
+    include_str!("migrations/0009_search.sql"),
     include_str!("migrations/0010_notify.sql"),
     include_str!("migrations/0011_rules.sql"),
     include_str!("migrations/0012_inbox.sql"),

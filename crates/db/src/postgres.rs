@@ -18,6 +18,9 @@ use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::value::{Kind, Row, Value};
 
+/// Longest run of upkeep.
+const UPKEEP: Duration = Duration::from_secs(600);
+
 /// How to reach and use the server.
 #[derive(Debug, Clone)]
 pub struct PgSettings {
@@ -215,6 +218,12 @@ impl PgConn {
 
     pub(crate) async fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         let answer = timed(self.statement_timeout, self.session()?.batch_execute(sql)).await;
+        self.settle(answer)
+    }
+
+    /// Runs upkeep, which no transaction may stand around and which may take a while.
+    pub(crate) async fn upkeep(&mut self, sql: &str) -> Result<(), DbError> {
+        let answer = timed(UPKEEP, self.session()?.batch_execute(sql)).await;
         self.settle(answer)
     }
 

@@ -49,7 +49,8 @@ impl SqlitePool {
         let conn = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE)?;
         conn.execute_batch(
             "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-             PRAGMA wal_autocheckpoint = 16000; PRAGMA foreign_keys = ON;",
+             PRAGMA wal_autocheckpoint = 16000; PRAGMA foreign_keys = ON; \
+             PRAGMA secure_delete = ON;",
         )?;
         Ok(SqliteConn { conn: Some(conn), home: None, inline: true })
     }
@@ -64,6 +65,17 @@ impl SqlitePool {
             None => self.open(OpenFlags::SQLITE_OPEN_READ_ONLY)?,
         };
         Ok(SqliteConn { conn: Some(conn), home: Some((self.clone(), permit)), inline })
+    }
+
+    /// Brings the write-ahead log into the file and empties it; false when somebody still reads from it.
+    pub(crate) fn empty_log(&self) -> Result<bool, DbError> {
+        let conn = self.open(OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+        // Whoever writes waits while the log is emptied: so most of it is done before, and the rest is
+        // tried for a moment only.
+        conn.busy_timeout(std::time::Duration::from_millis(50))?;
+        conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+        let busy: i64 = conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        Ok(busy == 0)
     }
 
     fn open(&self, flags: OpenFlags) -> Result<Connection, DbError> {

@@ -14,7 +14,7 @@ use smallvec::SmallVec;
 use crate::arithmetic;
 use crate::ast::Operator;
 use crate::compile::Expression;
-use crate::fields::{Field, Slots};
+use crate::fields::{Paths, Slots};
 use crate::fuel::Fuel;
 use crate::node::{Kind, Node};
 use crate::scope::{Auth, AuthPart, Part};
@@ -73,7 +73,7 @@ const NO_RECORD: View<'static> =
 
 pub(crate) fn verdict(expression: &Expression, view: &View<'_>, env: &Env<'_>) -> Option<bool> {
     let slots = expression.paths.find(view.data);
-    let cx = Cx { view, env, slots: &slots, fields: expression.paths.fields() };
+    let cx = Cx { view, env, slots: &slots, paths: &expression.paths };
     cx.truth(&expression.root, &mut State::new())
 }
 
@@ -84,15 +84,16 @@ pub(crate) fn with_value<T>(
     take: impl FnOnce(&Val<'_>) -> T,
 ) -> T {
     let slots = expression.paths.find(view.data);
-    let cx = Cx { view, env, slots: &slots, fields: expression.paths.fields() };
+    let cx = Cx { view, env, slots: &slots, paths: &expression.paths };
     let value = cx.value(&expression.root, &mut State::new());
     take(&value)
 }
 
 /// The value of a node that looks at no record.
 pub(crate) fn constant<T>(node: &Node, env: &Env<'_>, take: impl FnOnce(&Val<'_>) -> T) -> T {
-    let slots = crate::fields::Paths::new().find("");
-    let cx = Cx { view: &NO_RECORD, env, slots: &slots, fields: &[] };
+    let paths = Paths::new();
+    let slots = paths.find("");
+    let cx = Cx { view: &NO_RECORD, env, slots: &slots, paths: &paths };
     let value = cx.value(node, &mut State::new());
     take(&value)
 }
@@ -103,7 +104,7 @@ struct Cx<'a, 'r> {
     view: &'a View<'a>,
     env: &'a Env<'a>,
     slots: &'a Slots<'r>,
-    fields: &'a [Field],
+    paths: &'a Paths,
 }
 
 /// What an evaluation changes.
@@ -159,7 +160,10 @@ impl<'a> Cx<'a, '_> {
                 self.quantified(*every, parts, element, state)
             }
             Kind::Test(test, sides) => self.test(*test, sides, state),
-            Kind::Words(words) => words.found_in(self.view.data, self.slots, &mut state.fuel),
+            Kind::Words(wants) => {
+                let found = self.slots.found(&self.paths.sought, self.view.data);
+                Some(wants.iter().all(|want| found.get(*want) == Some(&true)))
+            }
             Kind::Matches(node, pattern) => match self.value(node, state) {
                 Val::Text(text) => pattern.is_match(&text, &mut state.fuel),
                 _ => None,
@@ -171,7 +175,7 @@ impl<'a> Cx<'a, '_> {
     fn value(self, node: &'a Node, state: &mut State<'a>) -> Val<'a> {
         match &node.kind {
             Kind::Const(constant) => constant.val(),
-            Kind::Data(slot) => match self.fields.get(*slot) {
+            Kind::Data(slot) => match self.paths.fields().get(*slot) {
                 Some(field) if self.pays_for(*slot, state) => self.slots.value(*slot, &field.ty),
                 _ => Val::Unknown,
             },

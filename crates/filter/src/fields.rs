@@ -10,6 +10,7 @@ use serde_json::Value;
 use smallvec::SmallVec;
 
 use crate::number;
+use crate::search::{Found, Sought};
 use crate::types::Type;
 use crate::value::Val;
 
@@ -19,6 +20,8 @@ pub(crate) struct Paths {
     /// The first is the root.
     steps: Vec<Step>,
     slots: Vec<Field>,
+    /// What is looked for in search fields.
+    pub(crate) sought: Sought,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -36,10 +39,11 @@ pub(crate) struct Field {
 
 impl Paths {
     pub(crate) fn new() -> Paths {
-        Paths { steps: vec![Step::default()], slots: Vec::new() }
+        Paths { steps: vec![Step::default()], slots: Vec::new(), sought: Sought::default() }
     }
 
-    /// The slot of a path; a path that was asked for before keeps its slot.
+    /// The slot of a path; a path that was asked for before keeps its slot. Who reads no value, but the
+    /// text, asks for any type: another keeps its own.
     pub(crate) fn slot(&mut self, path: &[String], ty: Type) -> usize {
         let mut at = 0;
         for name in path {
@@ -55,6 +59,9 @@ impl Paths {
             };
         }
         if let Some(slot) = self.steps[at].slot {
+            if self.slots[slot].ty == Type::Any {
+                self.slots[slot].ty = ty;
+            }
             return slot;
         }
         self.slots.push(Field { path: path.to_vec(), ty });
@@ -69,7 +76,7 @@ impl Paths {
 
     /// Finds the values of all paths in a record's text.
     pub(crate) fn find<'r>(&self, text: &'r str) -> Slots<'r> {
-        let mut slots = Slots(SmallVec::new());
+        let mut slots = Slots(SmallVec::new(), OnceCell::new());
         slots.0.resize_with(self.slots.len(), Slot::default);
         let left = self.slots.len();
         if left > 0 {
@@ -82,7 +89,7 @@ impl Paths {
 
 /// What a record has at the paths of an expression.
 #[derive(Debug)]
-pub(crate) struct Slots<'r>(SmallVec<[Slot<'r>; 6]>);
+pub(crate) struct Slots<'r>(SmallVec<[Slot<'r>; 6]>, OnceCell<Found>);
 
 #[derive(Debug, Default)]
 struct Slot<'r> {
@@ -101,6 +108,11 @@ impl<'r> Slots<'r> {
     /// The JSON text of its value; nothing when it is missing.
     pub(crate) fn raw(&self, slot: usize) -> Option<&'r str> {
         self.0.get(slot).and_then(|slot| slot.raw)
+    }
+
+    /// What the record has of what is looked for in search fields.
+    pub(crate) fn found(&self, sought: &Sought, data: &str) -> &[bool] {
+        self.1.get_or_init(|| sought.found_in(data, self))
     }
 
     /// How many bytes its value takes: of a text, and of an array or object that nobody looked

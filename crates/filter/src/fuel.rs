@@ -8,8 +8,6 @@ const ELEMENT: usize = 250;
 const CONSTANT: usize = 4;
 /// Building a byte of JSON into a tree.
 const TREE_BYTE: usize = 8;
-/// Taking a byte of a text apart into words, with their stems.
-const WORD_BYTE: usize = 8;
 /// Taking a position of a pattern over a byte.
 const STEP: usize = 8;
 
@@ -38,11 +36,6 @@ impl Fuel {
     /// Pays for reading or writing a text.
     pub(crate) fn text(&mut self, bytes: usize) -> Option<()> {
         self.spend(bytes)
-    }
-
-    /// Pays for taking a text apart into words.
-    pub(crate) fn words(&mut self, bytes: usize) -> Option<()> {
-        self.spend(bytes.saturating_mul(WORD_BYTE))
     }
 
     pub(crate) fn tree(&mut self, bytes: usize) -> Option<()> {

@@ -8,7 +8,7 @@ use crate::check::{Checked, Checker, plain};
 use crate::node::{Kind, TextTest};
 use crate::pattern::Pattern;
 use crate::scope::Part;
-use crate::search::{MAX_LEAVES, Unsearchable, Words};
+use crate::search::{MAX_LEAVES, Unsearchable, all_words};
 use crate::span::Span;
 use crate::types::{Shape, Type};
 use crate::value::Const;
@@ -212,8 +212,8 @@ impl<'s> Checker<'s> {
             return self.refuse("type_mismatch", words.span, "`search` takes a constant text");
         };
         let fields = self.scope.schema.map(forebay_model::search::fields).unwrap_or_default();
-        match Words::all_of(text, &fields.into(), &mut self.paths) {
-            Ok(words) => plain(Kind::Words(Box::new(words)), Type::Bool, span),
+        match all_words(text, &fields.into(), &mut self.paths) {
+            Ok(wants) => plain(Kind::Words(wants), Type::Bool, span),
             Err(Unsearchable::NoField) => {
                 let message =
                     "this stream cannot be searched: no field has `\"x-search\": \"text\"`";

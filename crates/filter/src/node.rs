@@ -3,7 +3,6 @@
 use crate::ast::Operator;
 use crate::pattern::Pattern;
 use crate::scope::{AuthPart, Part};
-use crate::search::Words;
 use crate::span::Span;
 use crate::types::Type;
 use crate::value::Const;
@@ -61,8 +60,8 @@ pub(crate) enum Kind {
     ReadSpan(Box<Node>),
     ReadTime(Box<Node>),
     Piece(Piece, Box<Node>, Zone),
-    /// What the stream's search fields have.
-    Words(Box<Words>),
+    /// What the stream's search fields have: all of some wants, by their numbers.
+    Words(Vec<usize>),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

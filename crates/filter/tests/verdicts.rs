@@ -11,7 +11,7 @@ use forebay_model::json;
 use forebay_model::time::Timestamp;
 use serde_json::{Value, json};
 
-const TABLES: [(&str, &str); 7] = [
+const TABLES: [(&str, &str); 8] = [
     ("logic", include_str!("verdicts/logic.txt")),
     ("numbers", include_str!("verdicts/numbers.txt")),
     ("texts", include_str!("verdicts/texts.txt")),
@@ -19,6 +19,7 @@ const TABLES: [(&str, &str); 7] = [
     ("fields", include_str!("verdicts/fields.txt")),
     ("times", include_str!("verdicts/times.txt")),
     ("names", include_str!("verdicts/names.txt")),
+    ("search", include_str!("verdicts/search.txt")),
 ];
 
 /// What holds for the lines below.

@@ -39,6 +39,9 @@ pub(crate) enum Failure {
     /// Nobody reads what is written any more.
     #[error("nobody reads the output")]
     Unread,
+    /// What was looked for was found, and shown: the exit status says how bad it is.
+    #[error("something was found")]
+    Found(u8),
     /// Anything else.
     #[error("{0}")]
     Other(String),
@@ -52,6 +55,7 @@ impl Failure {
             Failure::Configuration(_) => 2,
             Failure::Engine(_) => 3,
             Failure::Newer(_) => 4,
+            Failure::Found(status) => *status,
         }
     }
 }
@@ -59,6 +63,7 @@ impl Failure {
 fn main() -> ExitCode {
     match cli::run(cli::Cli::parse()) {
         Ok(()) | Err(Failure::Unread) => ExitCode::SUCCESS,
+        Err(failure @ Failure::Found(_)) => ExitCode::from(failure.status()),
         Err(failure) => {
             // Nobody reads stderr: the status still says it.
             let _ = writeln!(std::io::stderr(), "forebay: {failure}");

@@ -21,6 +21,7 @@ use forebay_gateway::service::Service;
 use forebay_gateway::{Door, Gateway, Listening, Status, served_by};
 use forebay_http::reply;
 use forebay_model::time::SystemClock;
+use forebay_store::index::Search;
 use forebay_telemetry::logs;
 use forebay_telemetry::metrics::Metrics;
 use http::StatusCode;
@@ -203,6 +204,7 @@ impl Doors {
     ) -> Result<(JoinHandle<()>, Option<Arc<Routing>>), Failure> {
         let status = Arc::new(Own {
             db: ground.db.clone(),
+            search: wired.search.clone(),
             elsewhere: wired.elsewhere.clone(),
             leaving: ground.leaving.clone(),
             metrics,
@@ -257,6 +259,8 @@ fn described(document: String) -> Router {
 struct Own {
     /// Where the process has data.
     db: Option<Db>,
+    /// Where the process searches.
+    search: Option<Arc<Search>>,
     /// The services that it asks in other processes.
     elsewhere: Vec<Arc<Service>>,
     leaving: Arc<AtomicBool>,
@@ -290,6 +294,12 @@ impl Status for Own {
             checks.push(("process", Err("stopping".to_owned())));
         }
         checks
+    }
+
+    async fn beside(&self) -> Vec<(&'static str, &'static str)> {
+        let Some(search) = &self.search else { return Vec::new() };
+        // Everything else serves while it is away, and `forebay doctor` says why.
+        vec![("search", if search.check().await.is_ok() { "ok" } else { "degraded" })]
     }
 
     fn metrics(&self) -> String {

@@ -12,7 +12,7 @@ use forebay_gateway::config::GatewayConfig;
 use forebay_http::browser::Site;
 use forebay_notify::config::NotifyConfig;
 use forebay_process::config::ProcessConfig;
-use forebay_store::config::StoreConfig;
+use forebay_store::config::{SearchConfig, StoreConfig};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
@@ -20,6 +20,7 @@ mod gateway;
 mod issuers;
 mod notify;
 mod routes;
+mod search;
 
 pub(crate) use routes::plan;
 
@@ -37,6 +38,7 @@ pub(crate) struct Settings {
     pub(crate) process: ProcessConfig,
     pub(crate) store: StoreConfig,
     pub(crate) notify: NotifyConfig,
+    pub(crate) search: SearchConfig,
     pub(crate) demo_interval: std::time::Duration,
     /// What processes of a deployment share.
     pub(crate) secret: Option<Secret>,
@@ -205,6 +207,7 @@ impl Settings {
                 max_subscribers: subscribe.max_subscribers,
             },
             notify,
+            search: section::<search::Search>(config, "search")?.read(config, &server.data_dir)?,
             listen: server.listen,
             admin_listen: server.admin_listen,
             data_dir: server.data_dir,

@@ -23,6 +23,8 @@ use forebay_process::Process;
 use forebay_remote::{Place, RemoteIdentity, RemoteQuotas};
 use forebay_store::Store;
 use forebay_store::catalog::StoredCatalog;
+use forebay_store::config::{SearchConfig, StoreConfig};
+use forebay_store::index::{OpenError, Search};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +60,8 @@ pub(crate) struct Wired {
     pub(crate) auth: Option<Opened>,
     pub(crate) store: Option<Store>,
     pub(crate) notify: Option<Notify>,
+    /// The indexes, where the store is.
+    pub(crate) search: Option<Arc<Search>>,
     /// Those of other processes.
     pub(crate) elsewhere: Vec<Arc<Service>>,
     remote: Option<Arc<RemoteIdentity>>,
@@ -70,7 +74,7 @@ pub(crate) async fn open(
     settings: Settings,
     first: First<'_>,
 ) -> Result<Wired, Failure> {
-    let Settings { auth, process, store, notify, services, gateway, .. } = settings;
+    let Settings { auth, process, store, search, notify, services, gateway, .. } = settings;
     let sealing = auth.clone();
     let opened = match &ground.db {
         Some(db) if ground.parts.has(Part::Auth) => {
@@ -92,6 +96,7 @@ pub(crate) async fn open(
         auth: opened,
         store: None,
         notify: None,
+        search: None,
         elsewhere: Vec::new(),
         remote: None,
     };
@@ -99,7 +104,7 @@ pub(crate) async fn open(
     wired.find_quotas(ground, Part::Auth.addresses(&services))?;
     if let Some(db) = &ground.db {
         let catalog = StoredCatalog::new(db.clone());
-        wired.open_store(ground, (db, catalog.clone()), store).await?;
+        wired.open_store(ground, (db, catalog.clone()), (store, search)).await?;
         wired.open_notify(ground, (db, catalog.clone()), (notify, sealing)).await?;
         if ground.parts.has(Part::Process) {
             let (db, clock) = (db.clone(), ground.clock.clone());
@@ -176,14 +181,20 @@ impl Wired {
         &mut self,
         ground: &Ground,
         (db, catalog): (&Db, Arc<StoredCatalog>),
-        config: forebay_store::config::StoreConfig,
+        (config, search): (StoreConfig, SearchConfig),
     ) -> Result<(), Failure> {
         let Some(identity) = self.identity.clone().filter(|_| ground.parts.has(Part::Store)) else {
             return Ok(());
         };
+        let search = Search::open(search, db.clone()).await.map_err(|error| match error {
+            OpenError::Unfit(what) => Failure::Engine(what),
+            OpenError::Other(error) => other(&error),
+        })?;
+        self.search = Some(search.clone());
         let deps = forebay_store::Deps {
             db: db.clone(),
             catalog,
+            search,
             identity,
             sealer: self.sealer(db).await?,
             clock: ground.clock.clone(),

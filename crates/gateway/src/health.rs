@@ -61,12 +61,15 @@ pub(crate) fn reads(method: &Method) -> bool {
 async fn readiness(status: &dyn Status) -> (bool, String) {
     let checks = status.checks().await;
     let ready = checks.iter().all(|(_, check)| check.is_ok());
+    let beside = status.beside().await;
+    let beside = beside.into_iter().map(|(name, word)| (name.to_owned(), word.into()));
     let words: Map<String, Value> = checks
         .into_iter()
         .map(|(name, check)| {
             let word = check.err().unwrap_or_else(|| "ok".to_owned());
             (name.to_owned(), word.into())
         })
+        .chain(beside)
         .collect();
     (ready, json!({"ready": ready, "checks": words}).to_string())
 }

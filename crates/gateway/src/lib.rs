@@ -49,6 +49,11 @@ pub trait Status: Send + Sync {
     /// Each dependency by name: `Ok` when it can be used, else what is wrong with it.
     async fn checks(&self) -> Vec<(&'static str, Result<(), String>)>;
 
+    /// What is told beside that, without which the process is ready all the same.
+    async fn beside(&self) -> Vec<(&'static str, &'static str)> {
+        Vec::new()
+    }
+
     /// The metrics in Prometheus's text format.
     fn metrics(&self) -> String;
 }

@@ -129,6 +129,8 @@ pub const STREAMS_READ: Right = Right("streams", "read");
 pub const RECORDS_WRITE: Right = Right("records", "write");
 /// See records: get, list, export, follow.
 pub const RECORDS_READ: Right = Right("records", "read");
+/// Erase records: their content goes for good.
+pub const RECORDS_ERASE: Right = Right("records", "erase");
 /// See and write records whatever a stream's access rules say.
 pub const ACCESS_BYPASS: Right = Right("access", "bypass");
 /// See roles.
@@ -154,6 +156,9 @@ pub const METRICS_READ: Right = Right("metrics", "read");
 
 /// Reading what the gateway's configuration says, and how upstreams are.
 pub const GATEWAY_READ: Right = Right("gateway", "read");
+
+/// Reading how the system is: what `forebay doctor` finds.
+pub const SYSTEM_READ: Right = Right("system", "read");
 
 /// Asking through a route that wants it, on `route/<name>`.
 pub const ROUTES_USE: Right = Right("routes", "use");
@@ -185,6 +190,7 @@ pub const RIGHTS: &[Right] = &[
     STREAMS_WRITE,
     RECORDS_READ,
     RECORDS_WRITE,
+    RECORDS_ERASE,
     ACCESS_BYPASS,
     ROLES_READ,
     ROLES_WRITE,
@@ -197,6 +203,7 @@ pub const RIGHTS: &[Right] = &[
     METRICS_READ,
     GATEWAY_READ,
     ROUTES_USE,
+    SYSTEM_READ,
     VIEW_AS,
     CHANNELS_READ,
     CHANNELS_WRITE,
@@ -266,7 +273,7 @@ impl Principal {
 
     /// Whether it holds a right on a stream. The system's own are written by nobody.
     pub fn may_on_stream(&self, right: Right, stream: &str) -> bool {
-        let written = right == STREAMS_WRITE || right == RECORDS_WRITE;
+        let written = [STREAMS_WRITE, RECORDS_WRITE, RECORDS_ERASE].contains(&right);
         !(written && is_system_stream(stream)) && self.may(right, &format!("stream/{stream}"))
     }
 
@@ -332,6 +339,7 @@ mod tests {
         for all in ["*:*", "*:read", "records:read@stream/_audit", "records:read@stream/_*"] {
             assert!(audit(&holding(&[all])), "{all}");
             assert!(!holding(&[all]).may_on_stream(RECORDS_WRITE, "_audit"), "{all}");
+            assert!(!holding(&[all]).may_on_stream(RECORDS_ERASE, "_audit"), "{all}");
         }
         let read = |text: &str| Permission::parse(text).unwrap();
         let met = |a: &str, b: &str| read(a).meet(&read(b)).map(|met| met.to_string());

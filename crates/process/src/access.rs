@@ -1,10 +1,13 @@
-//! Which records a principal may make: the stream's `create` rule.
+//! Which records a principal may make, and which it may erase: the stream's rules `create`, `read` and
+//! `delete`, and the filter of the key that is shown.
 
 use forebay_db::log::NewRow;
 use forebay_filter::{Auth, Env, Filter, Scope, View};
 use forebay_model::principal::{ACCESS_BYPASS, Principal};
+use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
+use forebay_model::{Code, Error};
 
 use crate::decode::Rejection;
 
@@ -22,15 +25,27 @@ enum Rule {
     Denies,
 }
 
+impl Rule {
+    fn of(text: &str, stream: &Stream) -> Rule {
+        match Filter::compile(text, Scope::record(&stream.definition.schema)) {
+            Ok(filter) => Rule::Matches(Box::new(filter)),
+            Err(_) => Rule::Denies,
+        }
+    }
+
+    fn matches(&self, view: &View<'_>, env: &Env<'_>) -> bool {
+        match self {
+            Rule::Matches(filter) => filter.matches(view, env),
+            Rule::Denies => false,
+        }
+    }
+}
+
 impl Creation {
     pub(crate) fn of(who: &Principal, stream: &Stream, now: Timestamp) -> Creation {
         let text = stream.definition.access.create.as_deref();
         let text = text.filter(|_| !who.may_on_stream(ACCESS_BYPASS, &stream.name));
-        let scope = Scope::record(&stream.definition.schema);
-        let rule = text.map(|text| match Filter::compile(text, scope) {
-            Ok(filter) => Rule::Matches(Box::new(filter)),
-            Err(_) => Rule::Denies,
-        });
+        let rule = text.map(|text| Rule::of(text, stream));
         Creation { rule, auth: Auth::from(who), now }
     }
 
@@ -38,8 +53,7 @@ impl Creation {
     pub(crate) fn check(&self, row: NewRow) -> Result<NewRow, Rejection> {
         let allowed = match &self.rule {
             None => true,
-            Some(Rule::Denies) => false,
-            Some(Rule::Matches(filter)) => {
+            Some(rule) => {
                 let (now, time) = (self.now, row.time.unwrap_or(self.now.micros()));
                 let view = View {
                     id: &row.id,
@@ -49,12 +63,57 @@ impl Creation {
                     received_at: now.micros(),
                     data: &row.data,
                 };
-                filter.matches(&view, &Env { now, auth: Some(&self.auth), given: &[] })
+                rule.matches(&view, &Env { now, auth: Some(&self.auth), given: &[] })
             }
         };
         if allowed {
             return Ok(row);
         }
         Err(Rejection::new("forbidden", "", "the stream's access rule does not allow this record"))
+    }
+}
+
+/// Which records of a stream a principal may erase.
+pub(crate) struct Erasure {
+    /// What it may see: what it may not is not there for it.
+    sight: Vec<Rule>,
+    /// What it may delete; all that it sees without one.
+    delete: Option<Rule>,
+    auth: Auth,
+    now: Timestamp,
+}
+
+impl Erasure {
+    pub(crate) fn of(who: &Principal, stream: &Stream, now: Timestamp) -> Erasure {
+        let free = who.may_on_stream(ACCESS_BYPASS, &stream.name);
+        let access = &stream.definition.access;
+        let read = access.read.as_deref().filter(|_| !free);
+        let sight = read.into_iter().chain(who.filter.as_deref());
+        let delete = access.delete.as_deref().filter(|_| !free);
+        Erasure {
+            sight: sight.map(|text| Rule::of(text, stream)).collect(),
+            delete: delete.map(|text| Rule::of(text, stream)),
+            auth: Auth::from(who),
+            now,
+        }
+    }
+
+    /// Whether it may erase every record, so that it may also know which were erased.
+    pub(crate) fn is_all(&self) -> bool {
+        self.sight.is_empty() && self.delete.is_none()
+    }
+
+    /// Lets a record be erased, or says why not.
+    pub(crate) fn check(&self, record: &Record) -> Result<(), Error> {
+        let (view, env) =
+            (View::from(record), Env { now: self.now, auth: Some(&self.auth), given: &[] });
+        if !self.sight.iter().all(|rule| rule.matches(&view, &env)) {
+            return Err(Error::not_found(format!("the record `{}`", record.id)));
+        }
+        if self.delete.as_ref().is_none_or(|rule| rule.matches(&view, &env)) {
+            return Ok(());
+        }
+        let detail = "the stream's access rule does not allow to delete this record";
+        Err(Error::new(Code::Forbidden, detail))
     }
 }

@@ -107,6 +107,10 @@ impl Entry {
                     rejected.push((*index, refusal(*index, &conflict(*seq))));
                     continue;
                 }
+                RowDone::Erased(_) => {
+                    rejected.push((*index, refusal(*index, &erased())));
+                    continue;
+                }
                 RowDone::Appended(seq) | RowDone::Duplicate(seq) => *seq,
             };
             if applied && !minimal {
@@ -130,7 +134,7 @@ impl Entry {
                 RowDone::Appended(_) if applied => counts.accepted += 1,
                 RowDone::Duplicate(_) if applied => counts.duplicates += 1,
                 RowDone::Appended(_) | RowDone::Duplicate(_) => {}
-                RowDone::Conflict(_) => counts.rejected += 1,
+                RowDone::Conflict(_) | RowDone::Erased(_) => counts.rejected += 1,
             }
         }
         counts
@@ -144,6 +148,14 @@ fn conflict(seq: i64) -> Rejection {
         _ => "the id is taken by a record that has other content".to_owned(),
     };
     Rejection::new("id_conflict", "/id", message)
+}
+
+fn erased() -> Rejection {
+    Rejection::new(
+        "id_conflict",
+        "/id",
+        "the record of this id was erased; an id is not given again",
+    )
 }
 
 fn refusal(index: usize, why: &Rejection) -> Value {

@@ -58,6 +58,21 @@ pub struct Stored {
     pub version: i64,
 }
 
+/// What is left of a record that was erased.
+#[derive(ToSchema)]
+pub struct Erased {
+    /// Its id, which is never given again.
+    pub id: String,
+    /// The stream's name.
+    pub stream: String,
+    /// The tombstone's position in the log.
+    pub seq: i64,
+    /// The position that the record had.
+    pub erased_seq: i64,
+    /// When.
+    pub erased_at: String,
+}
+
 /// A stream's share of a batch.
 #[derive(ToSchema)]
 pub struct BatchEntry {

@@ -22,7 +22,7 @@ use crate::decode::{Bounds, Form, Limits, Row, Taken, batch, read_body};
 use crate::prepare::{Reading, prepare};
 
 /// How often a request is prepared anew because a stream's definition changed under it.
-const TRIES: usize = 5;
+pub(crate) const TRIES: usize = 5;
 /// Bodies from here on are decoded on a thread that may be busy for a while.
 const LARGE: usize = 64 << 10;
 /// Longest `Idempotency-Key`.

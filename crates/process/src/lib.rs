@@ -6,6 +6,7 @@ pub mod api;
 pub mod config;
 mod controllers;
 mod decode;
+mod erase;
 #[doc(hidden)]
 pub mod fuzz;
 mod ingest;

@@ -85,8 +85,8 @@ pub fn checksum(record: &Record) -> u32 {
     for byte in numbers.chain(texts) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
-    let (high, low) = ((hash >> 32) as u32, (hash & u64::from(u32::MAX)) as u32);
-    high ^ low
+    let [a, b, c, d, e, f, g, h] = hash.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]) ^ u32::from_le_bytes([e, f, g, h])
 }
 
 /// A record that was erased.

@@ -6,6 +6,7 @@ use crate::ask::{Ask, Facet, Group, Grouping, Hit, Hits, Terms, Window};
 use crate::document::{Batch, Written};
 use crate::error::SearchError;
 use crate::layout::Layout;
+use crate::settings::Settings;
 use crate::{elastic, tantivy};
 
 /// An engine with all of its indexes.
@@ -38,6 +39,18 @@ macro_rules! each {
 }
 
 impl Engine {
+    /// Opens an engine.
+    ///
+    /// # Errors
+    /// [`SearchError::Unfit`] when it can never be used as it is; [`SearchError::Unavailable`] when it
+    /// does not answer now.
+    pub async fn open(settings: &Settings) -> Result<Engine, SearchError> {
+        Ok(match settings {
+            Settings::Inside(inside) => Engine::Tantivy(tantivy::Engine::open(inside).await?),
+            Settings::Outside(outside) => Engine::Elastic(elastic::Engine::open(outside).await?),
+        })
+    }
+
     /// Its name for people: `tantivy`, `elasticsearch 8.18.0`, `opensearch 2.19.1`.
     pub fn name(&self) -> String {
         each!(self, Engine, engine => engine.name())
@@ -45,6 +58,12 @@ impl Engine {
 
     /// Whether its indexes are of this process alone: each process then follows the log by itself.
     pub fn is_local(&self) -> bool {
+        matches!(self, Engine::Tantivy(_))
+    }
+
+    /// Whether it compares two places of a record: `Condition::Between`. Where it does not, such a
+    /// condition must not be asked of it.
+    pub fn compares_places(&self) -> bool {
         matches!(self, Engine::Tantivy(_))
     }
 
@@ -108,7 +127,9 @@ impl Engine {
         })
     }
 
-    /// The live index of a stream as it is now; `None` when there is none.
+    /// The live index of a stream as it is now; `None` when there is none. What is asked of it later
+    /// ends with [`SearchError::Fenced`] when another index became the live one meanwhile: a new view
+    /// answers.
     ///
     /// # Errors
     /// When the engine cannot say, or the index is damaged.
@@ -169,6 +190,11 @@ impl View {
     /// Up to where the log is in.
     pub fn indexed_seq(&self) -> i64 {
         each!(self, View, view => view.indexed_seq())
+    }
+
+    /// See [`Engine::compares_places`].
+    pub fn compares_places(&self) -> bool {
+        matches!(self, View::Tantivy(_))
     }
 
     /// Finds a page of records.

@@ -12,6 +12,7 @@ pub mod elastic;
 pub mod engine;
 pub mod error;
 pub mod layout;
+pub mod settings;
 pub mod tantivy;
 
 pub use ask::{Ask, Cell, Group, Grouping, Hit, Hits, Key, Order, Part, Partial, Terms, Window};
@@ -19,3 +20,4 @@ pub use document::{Batch, Document, Erased, Written};
 pub use engine::{Engine, Generation, View, Writer};
 pub use error::SearchError;
 pub use layout::Layout;
+pub use settings::Settings;

@@ -4,7 +4,9 @@ use forebay_http::api::Record;
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{aggregate, export, records, socket, streams, subscribe};
+use crate::controllers::{
+    aggregate, doctor, export, index, records, search, socket, streams, subscribe,
+};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -17,10 +19,14 @@ use crate::controllers::{aggregate, export, records, socket, streams, subscribe}
         records::list,
         records::show,
         records::audit,
+        search::search,
         export::export,
         aggregate::create,
         subscribe::subscribe,
-        socket::subscribe
+        socket::subscribe,
+        index::show,
+        index::rebuild,
+        doctor::show
     ),
     components(schemas(forebay_http::api::Problem))
 )]
@@ -61,6 +67,8 @@ pub struct StreamDocument {
     pub first_seq: i64,
     /// The last position.
     pub last_seq: i64,
+    /// How many records there are: all positions, but for those of records that were erased.
+    pub records: i64,
     /// The typed columns.
     pub indexes: Vec<Index>,
 }
@@ -98,11 +106,52 @@ pub struct RecordPage {
     pub count: Option<i64>,
 }
 
+/// A page of what was found.
+#[derive(ToSchema)]
+pub struct SearchPage {
+    /// In the order that was asked for.
+    pub items: Vec<SearchHit>,
+    /// How many of all matches have a value, by the names of the facets; the most frequent values.
+    #[schema(value_type = std::collections::HashMap<String, Vec<FacetValue>>)]
+    pub facets: Value,
+    /// Up to where records were looked for; facets are as of the head.
+    pub indexed_seq: i64,
+    /// For the next page.
+    pub next_cursor: Option<String>,
+    /// How it was found, when it was asked for.
+    #[schema(value_type = Option<Object>)]
+    pub explain: Option<Value>,
+}
+
+/// A record that was found.
+#[derive(ToSchema)]
+pub struct SearchHit {
+    /// The record.
+    pub record: Record,
+    /// How well it fits; only to be compared with others of the same answer.
+    pub score: f32,
+    /// By field, its texts around the words that were found; these stand between `<mark>` and
+    /// `</mark>`, all else is escaped for HTML.
+    #[schema(value_type = std::collections::HashMap<String, Vec<String>>)]
+    pub highlight: Value,
+}
+
+/// A value of a facet.
+#[derive(ToSchema)]
+pub struct FacetValue {
+    /// The value, as records have it.
+    pub value: Value,
+    /// How many of the matches have it.
+    pub count: i64,
+}
+
 /// What is asked of groups of records. Each name means one thing.
 #[derive(ToSchema)]
 pub struct Aggregate {
     /// Only records that match.
     pub filter: Option<String>,
+    /// Only records with these words, as in a search.
+    pub q: Option<String>,
     /// What makes a group; without it all records are one. At most four.
     pub group_by: Option<Vec<AggregateLevel>>,
     /// Names with what is measured: `count()`, `count(data.a)` (records of which it is known),
@@ -167,4 +216,59 @@ pub struct AggregateGroup {
     /// value, and for a sum that no double holds.
     #[schema(value_type = Object)]
     pub values: Value,
+}
+
+/// The index of a stream.
+#[derive(ToSchema)]
+pub struct IndexState {
+    /// The search engine with its version; `null` while it was never reached.
+    pub engine: Option<String>,
+    /// The index that answers; `null` when there is none.
+    pub live: Option<LiveIndex>,
+    /// The index that is being built beside it.
+    pub building: Option<BuildingIndex>,
+    /// Age of the oldest record that is not in the index.
+    pub lag_seconds: f64,
+    /// How many records the engine refuses for what they are; they are found without it.
+    pub refused: i64,
+}
+
+/// The index that answers.
+#[derive(ToSchema)]
+pub struct LiveIndex {
+    /// Its name.
+    pub generation: String,
+    /// Every record up to here is in it.
+    pub indexed_seq: i64,
+}
+
+/// An index that is being built.
+#[derive(ToSchema)]
+pub struct BuildingIndex {
+    /// Its name.
+    pub generation: String,
+    /// Every record up to here is in it.
+    pub position: i64,
+    /// The stream's last position.
+    pub of: i64,
+}
+
+/// What was found.
+#[derive(ToSchema)]
+pub struct DoctorReport {
+    /// Each check.
+    pub checks: Vec<DoctorCheck>,
+}
+
+/// One check.
+#[derive(ToSchema)]
+pub struct DoctorCheck {
+    /// What was looked at, e.g. `search.lag`.
+    pub id: String,
+    /// `ok`, `warn` or `fail`.
+    pub status: String,
+    /// What was measured.
+    pub measured: String,
+    /// What to do; `null` when there is nothing to do.
+    pub advice: Option<String>,
 }

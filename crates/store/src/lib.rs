@@ -1,4 +1,4 @@
-//! The service that keeps and finds records: stream definitions, reads, export, subscriptions.
+//! The service that keeps and finds records: stream definitions, reads, search, subscriptions.
 
 mod access;
 mod aggregate;
@@ -6,9 +6,12 @@ pub mod api;
 pub mod catalog;
 pub mod config;
 mod controllers;
+mod deps;
+mod doctor;
 mod follow;
 #[doc(hidden)]
 pub mod fuzz;
+pub mod index;
 mod query;
 mod sql;
 mod system;
@@ -22,13 +25,15 @@ use forebay_contract::Identity;
 use forebay_db::Db;
 use forebay_http::cursor::Sealer;
 use forebay_model::time::SharedClock;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{Mutex, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use catalog::StoredCatalog;
 use config::StoreConfig;
+pub use deps::Deps;
 use follow::hub::Hubs;
+use index::Search;
 
 /// The service.
 #[derive(Clone)]
@@ -39,6 +44,7 @@ pub struct Store {
 struct Inner {
     db: Db,
     catalog: Arc<StoredCatalog>,
+    search: Arc<Search>,
     sealer: Sealer,
     clock: SharedClock,
     config: StoreConfig,
@@ -48,52 +54,39 @@ struct Inner {
     access_changes: watch::Sender<u64>,
     /// Who reads new records for all subscribers of a stream.
     hubs: Hubs,
-    /// Turns to answer an aggregate.
+    /// Views of indexes that somebody pages through.
+    held: query::held::Held,
+    /// Turns to answer an aggregate, and to look at everything.
     aggregates: Semaphore,
+    doctors: Mutex<()>,
     /// Subscriptions that are open now.
     subscribers: AtomicUsize,
-    /// WebSockets that are open now, or about to be.
+    /// WebSockets that are open, or about to be.
     sockets: TaskTracker,
-}
-
-/// What the service needs of the house.
-pub struct Deps {
-    /// The database.
-    pub db: Db,
-    /// The catalog that this service keeps.
-    pub catalog: Arc<StoredCatalog>,
-    /// Who asks, for those who go on asking.
-    pub identity: Arc<dyn Identity>,
-    /// What cursors are signed with.
-    pub sealer: Sealer,
-    /// The time.
-    pub clock: SharedClock,
-    /// Cancelled when the process stops: subscriptions end then.
-    pub stopping: CancellationToken,
 }
 
 impl Store {
     /// Opens the service.
     pub fn open(config: StoreConfig, deps: Deps) -> Store {
-        let Deps { db, catalog, identity, sealer, clock, stopping } = deps;
-        let (hubs, subscribers) = (Hubs::default(), AtomicUsize::new(0));
-        let aggregates = Semaphore::new(aggregate::AT_ONCE);
-        let access_changes = watch::Sender::new(0);
-        let inner = Inner {
+        let Deps { db, catalog, search, identity, sealer, clock, stopping } = deps;
+        let inner = Arc::new(Inner {
             db,
             catalog,
+            search,
             sealer,
             clock,
             config,
             stopping,
             identity,
-            access_changes,
-            hubs,
-            aggregates,
-            subscribers,
+            access_changes: watch::Sender::new(0),
+            hubs: Hubs::default(),
+            held: query::held::Held::default(),
+            aggregates: Semaphore::new(aggregate::AT_ONCE),
+            doctors: Mutex::default(),
+            subscribers: AtomicUsize::new(0),
             sockets: TaskTracker::new(),
-        };
-        Store { inner: Arc::new(inner) }
+        });
+        Store { inner }
     }
 
     /// Its HTTP door.
@@ -104,8 +97,11 @@ impl Store {
     /// Its background loops; they run until they are dropped.
     pub async fn tasks(self) {
         tokio::join!(
+            self.inner.held.run(),
             tasks::access::run(&self.inner),
+            tasks::erase::run(&self.inner.db),
             tasks::fill::run(&self.inner.db),
+            tasks::index::run(&self.inner),
             tasks::outbox::run(&self.inner),
             tasks::purge::run(&self.inner)
         );

@@ -65,10 +65,26 @@ impl Metrics {
             }
         }
         // The library's counters are whole numbers, and this one has fractions.
-        self.handle.render().replacen(
+        shown(&self.handle.render()).replacen(
             "# TYPE process_cpu_seconds_total gauge",
             "# TYPE process_cpu_seconds_total counter",
             1,
         )
+    }
+}
+
+/// Leaves out what is no number: a gauge of something that is gone is set to that.
+fn shown(text: &str) -> String {
+    text.split_inclusive('\n').filter(|line| !line.trim_end().ends_with(" NaN")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_number_is_left_out() {
+        let text = "# TYPE a gauge\na{b=\"c NaN\"} 1\na{b=\"d\"} NaN\na{b=\"e\"} 0\n";
+        assert_eq!(shown(text), "# TYPE a gauge\na{b=\"c NaN\"} 1\na{b=\"e\"} 0\n");
     }
 }

@@ -135,6 +135,30 @@ const ALL: &[(&str, Kind, Unit, &str)] = &[
     ("forebay_writer_commit_seconds", Histogram, Unit::Seconds, "Time of a transaction"),
     ("forebay_writer_batch_requests", Histogram, Unit::Count, "Requests of a transaction"),
     ("forebay_writer_batch_records", Histogram, Unit::Count, "Records of a transaction"),
+    (
+        "forebay_search_lag_seconds",
+        Gauge,
+        Unit::Seconds,
+        "Age of the oldest record that is not in its index yet, by stream",
+    ),
+    (
+        "forebay_search_indexed_total",
+        Counter,
+        Unit::Count,
+        "Records that were written to indexes, by stream",
+    ),
+    (
+        "forebay_search_refused_total",
+        Counter,
+        Unit::Count,
+        "Records that the search engine will never take, by stream",
+    ),
+    (
+        "forebay_search_failures_total",
+        Counter,
+        Unit::Count,
+        "Turns of writing an index that went wrong and are tried again",
+    ),
     ("process_resident_memory_bytes", Gauge, Unit::Bytes, "Memory that is held"),
     (
         "process_start_time_seconds",

@@ -12,6 +12,7 @@ use crate::conn::{Conn, Insert};
 use crate::dialect::Dialect;
 use crate::error::DbError;
 use crate::log::idempotency::{Idempotency, recall, remember};
+use crate::log::read::cells;
 use crate::value::{Kind, Row, Value};
 
 /// One request: its records are one transaction.
@@ -92,6 +93,18 @@ pub enum RowDone {
     Duplicate(i64),
     /// Its id is taken by other content.
     Conflict(i64),
+    /// Its id was that of a record that is erased; the tombstone is behind this position.
+    Erased(i64),
+}
+
+/// In place of the hash of an erased record's content: no hash is so short.
+pub(super) const ERASED: &[u8] = &[0];
+
+/// What a head says of its stream.
+pub(super) struct Stand {
+    pub(super) version: i64,
+    pub(super) last_seq: i64,
+    pub(super) last_received_at: i64,
 }
 
 pub(crate) struct Head {
@@ -157,14 +170,8 @@ pub(crate) async fn lock_heads(
     }
     let mut heads = BTreeMap::new();
     for (stream, parts) in parts {
-        let sql = match conn.dialect() {
-            Dialect::Sqlite => SELECT_HEAD,
-            Dialect::Postgres => LOCK_HEAD,
-        };
-        let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { continue };
-        let mut row = row.into_iter();
-        let mut next = || row.next().unwrap_or(Value::Null(Kind::Int)).int();
-        let (version, last_seq, last_received_at) = (next()?, next()?, next()?);
+        let Some(stand) = lock_head(conn, stream).await? else { continue };
+        let Stand { version, last_seq, last_received_at } = stand;
         let current = parts.iter().find(|part| part.version == version);
         let columns = current.map_or_else(|| Arc::from([]), |part| part.columns.clone());
         heads.insert(
@@ -173,6 +180,18 @@ pub(crate) async fn lock_heads(
         );
     }
     Ok(heads)
+}
+
+/// Locks the head of one stream; `None` when it is gone.
+pub(super) async fn lock_head(conn: &mut Conn, stream: i64) -> Result<Option<Stand>, DbError> {
+    let sql = match conn.dialect() {
+        Dialect::Sqlite => SELECT_HEAD,
+        Dialect::Postgres => LOCK_HEAD,
+    };
+    let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { return Ok(None) };
+    let [version, last_seq, last_received_at] = cells(row)?;
+    let (version, last_seq) = (version.int()?, last_seq.int()?);
+    Ok(Some(Stand { version, last_seq, last_received_at: last_received_at.int()? }))
 }
 
 /// Finds which of the senders' ids are taken, under the lock.
@@ -239,8 +258,7 @@ fn dropped(request: &Append, heads: &BTreeMap<i64, Head>, taken: &Taken) -> Done
         let rows = part.rows.iter().map(|row| {
             let Some(hash) = &row.input_hash else { return RowDone::Appended(0) };
             match (taken.get(&(part.stream, row.id.clone())), own.insert(&row.id, hash)) {
-                (Some((seq, stored)), _) if stored == hash => RowDone::Duplicate(*seq),
-                (Some((seq, _)), _) => RowDone::Conflict(*seq),
+                (Some((seq, stored)), _) => met(*seq, stored, hash),
                 (None, Some(first)) if first != hash => RowDone::Conflict(0),
                 (None, Some(_)) => RowDone::Duplicate(0),
                 (None, None) => RowDone::Appended(0),
@@ -252,13 +270,21 @@ fn dropped(request: &Append, heads: &BTreeMap<i64, Head>, taken: &Taken) -> Done
     Done { applied: false, parts: parts.collect() }
 }
 
+/// What a record is told whose id is taken.
+fn met(seq: i64, stored: &[u8], sent: &[u8]) -> RowDone {
+    match stored {
+        ERASED => RowDone::Erased(seq),
+        stored if stored == sent => RowDone::Duplicate(seq),
+        _ => RowDone::Conflict(seq),
+    }
+}
+
 impl Head {
     fn take(&mut self, stream: i64, row: &NewRow, taken: &mut Taken, now: Timestamp) -> RowDone {
         if let Some(hash) = &row.input_hash {
             let key = (stream, row.id.clone());
             if let Some((seq, stored)) = taken.get(&key) {
-                let same = stored == hash;
-                return if same { RowDone::Duplicate(*seq) } else { RowDone::Conflict(*seq) };
+                return met(*seq, stored, hash);
             }
             taken.insert(key, (self.last_seq + 1, hash.to_vec()));
         }

@@ -50,6 +50,9 @@ pub struct Find<'f> {
     pub after: Option<Vec<Value>>,
     /// The most records.
     pub limit: i64,
+    /// Whether the condition is known to leave few, so that they are sorted rather than sought along
+    /// the order.
+    pub few: bool,
 }
 
 /// A record with its position in the order.
@@ -149,7 +152,7 @@ fn select(stream: i64, find: &Find<'_>, present: Option<(Place, bool)>, way: Way
     let plain = if way == Way::Sorted { "+" } else { "" };
     let mut sql = Sql::default();
     sql.push("SELECT seq, id, version, time, received_at, data");
-    let listed = find.order.first().is_some_and(|key| key.place == Place::Id);
+    let listed = !find.few && find.order.first().is_some_and(|key| key.place == Place::Id);
     for key in find.order {
         sql.push(", ");
         key.write(listed, &mut sql);
@@ -323,7 +326,8 @@ mod tests {
     }
 
     fn text(order: &[Key], after: Option<Vec<Value>>, present: Option<(Place, bool)>) -> String {
-        let find = Find { condition: &Condition::All, order, up_to: 9, after, limit: 5 };
+        let find =
+            Find { condition: &Condition::All, order, up_to: 9, after, limit: 5, few: false };
         let sql = select(1, &find, present, Way::Free).text;
         sql.split_once("seq <= $1").unwrap().1.to_owned()
     }

@@ -6,9 +6,11 @@ pub mod group;
 pub mod idempotency;
 pub mod read;
 pub mod scan;
+pub mod tombstone;
 
 pub use append::{Append, Done, NewRow, Outcome, Part, PartDone, RowDone, append};
 pub use idempotency::Idempotency;
+pub use tombstone::{Erase, Erased, Tombstone, erase, tombstones};
 
 use forebay_model::field::FieldPath;
 use forebay_model::schema::{ScalarType, integral};

@@ -15,6 +15,16 @@ pub struct Span {
     pub first_seq: i64,
     /// The head.
     pub last_seq: i64,
+    /// How many records were erased. Each leaves two positions without one: where it was, and its
+    /// tombstone's.
+    pub erased: i64,
+}
+
+impl Span {
+    /// How many records there are.
+    pub fn records(&self) -> i64 {
+        self.last_seq - self.first_seq + 1 - 2 * self.erased
+    }
 }
 
 /// A page to read.
@@ -32,10 +42,34 @@ pub struct Page {
 
 /// Reads a stream's positions; `None` when it is not there.
 pub async fn span(conn: &mut Conn, stream: i64) -> Result<Option<Span>, DbError> {
-    let sql = "SELECT first_seq, last_seq FROM stream_head WHERE stream = $1";
+    let sql = "SELECT first_seq, last_seq, erased FROM stream_head WHERE stream = $1";
     let Some(row) = conn.query_opt(sql, &[stream.into()]).await? else { return Ok(None) };
-    let [first_seq, last_seq] = cells(row)?;
-    Ok(Some(Span { first_seq: first_seq.int()?, last_seq: last_seq.int()? }))
+    let [first_seq, last_seq, erased] = cells(row)?;
+    let (first_seq, last_seq, erased) = (first_seq.int()?, last_seq.int()?, erased.int()?);
+    Ok(Some(Span { first_seq, last_seq, erased }))
+}
+
+/// Up to where a page of records reaches that holds at most so many records, and about so many bytes
+/// of their data; the first record always fits. `None` when there is no record.
+pub async fn reach(
+    conn: &mut Conn,
+    stream: i64,
+    (after, up_to): (i64, i64),
+    (records, bytes): (i64, i64),
+) -> Result<Option<i64>, DbError> {
+    let sql = format!(
+        "SELECT min(seq), max(CASE WHEN total <= $4 THEN seq END) FROM \
+         (SELECT seq, sum(octet_length(data)) OVER (ORDER BY seq) AS total FROM \
+         (SELECT seq, data FROM s{stream} WHERE seq > $1 AND seq <= $2 ORDER BY seq LIMIT $3) AS p) AS q"
+    );
+    let params = [after.into(), up_to.into(), records.into(), bytes.into()];
+    let Some(row) = conn.query_opt(&sql, &params).await? else { return Ok(None) };
+    let [first, last] = cells(row)?;
+    Ok(match (first, last) {
+        (Value::Null(_), _) => None,
+        (first, Value::Null(_)) => Some(first.int()?),
+        (_, last) => Some(last.int()?),
+    })
 }
 
 /// Finds a record by its id.

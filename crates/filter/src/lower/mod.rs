@@ -7,10 +7,11 @@
 mod condition;
 mod leaf;
 pub mod sql;
+mod valued;
 
 pub use condition::{Bound, Condition, Place, Test, WordTest, Words};
 
-use forebay_model::search::{MAX_KEYWORD_BYTES, SearchField, SearchKind};
+use forebay_model::search::SearchField;
 use forebay_model::stream::Column;
 
 use crate::ast::Operator;
@@ -20,7 +21,6 @@ use crate::node::{Kind, Node, TextTest};
 use crate::scope::Part;
 use crate::search::Has;
 use crate::span::Span;
-use crate::value::Const;
 
 /// A filter as far as an engine can answer it.
 #[derive(Debug, Clone)]
@@ -29,9 +29,9 @@ pub struct Lowered {
     pub condition: Condition,
     /// Whether it is exactly the matches.
     pub exact: bool,
-    /// The parts of the text that the engine answers.
+    /// The parts of the text that the engine narrows by.
     pub pushed: Vec<Span>,
-    /// The parts that are evaluated on each candidate.
+    /// The parts that are evaluated on each candidate: what the engine cannot answer, or not exactly.
     pub evaluated: Vec<Span>,
     /// The columns that the condition reads.
     pub columns: Vec<i64>,
@@ -120,10 +120,13 @@ impl Lowering<'_> {
                 Some(if truth == Some(positive) { Condition::All } else { Condition::None })
             }
             _ => {
-                let condition = self.leaf(node, positive);
-                match condition {
-                    Some(_) => self.out.pushed.push(node.span),
-                    None => self.out.evaluated.push(node.span),
+                let exact = self.leaf(node, positive);
+                if exact.is_none() {
+                    self.out.evaluated.push(node.span);
+                }
+                let condition = exact.or_else(|| self.valued(node, positive));
+                if condition.is_some() {
+                    self.out.pushed.push(node.span);
                 }
                 condition
             }
@@ -157,7 +160,8 @@ impl Lowering<'_> {
             }
         }
         if !whole {
-            let unused = self.out.pushed.split_off(pushed);
+            let mut unused = self.out.pushed.split_off(pushed);
+            unused.retain(|span| !self.out.evaluated.contains(span));
             self.out.evaluated.extend(unused);
             self.out.columns.truncate(columns);
             return None;
@@ -195,16 +199,16 @@ impl Lowering<'_> {
                 }
                 Some(constant(prefix, self.env, |prefix| leaf::prefix(place, prefix, positive)))
             }
-            Kind::Words(words) if self.holds.words.is_some() => {
+            Kind::Words(wants) if self.holds.words.is_some() => {
                 let join =
                     |parts, all| if all { Condition::and(parts) } else { Condition::or(parts) };
-                let each = words.all.iter().map(|any| {
-                    let tests = any.iter().map(|has| words_condition(has, positive));
+                let each = wants.iter().map(|want| {
+                    let any = self.filter.0.paths.sought.want(*want).iter();
+                    let tests = any.map(|has| words_condition(has, positive));
                     join(tests.collect(), !positive)
                 });
                 Some(join(each.collect(), positive))
             }
-            Kind::Quantified { every: false, parts, .. } if positive => self.element(parts),
             // A boolean field by itself.
             Kind::Data(slot) => {
                 let (place, _) = self.column_of(*slot, true)?;
@@ -241,31 +245,6 @@ impl Lowering<'_> {
                 (left == right && self.holds.compares).then_some(Condition::Between(operator, a, b))
             }
         }
-    }
-
-    /// `data.tags.exists(t, t == "x")` over a field that is searched by its values.
-    fn element(&self, parts: &[Node; 2]) -> Option<Condition> {
-        let [
-            Node { kind: Kind::Data(slot), .. },
-            Node { kind: Kind::Compare(Operator::Equal, sides), .. },
-        ] = parts
-        else {
-            return None;
-        };
-        let value = match sides.as_ref() {
-            [Node { kind: Kind::Variable(_), .. }, value]
-            | [value, Node { kind: Kind::Variable(_), .. }] => value,
-            _ => return None,
-        };
-        let Kind::Const(Const::Text(value)) = &value.kind else { return None };
-        let field = self.filter.0.paths.fields().get(*slot)?;
-        // Other elements than texts are values too, and may read alike.
-        let of_texts = matches!(&field.ty, crate::Type::List(of) if **of == crate::Type::Text);
-        let known = self.holds.words?.iter().position(|f| f.path == field.path)?;
-        let is_keyword = self.holds.words?.get(known)?.kind == SearchKind::Keyword;
-        let test = WordTest::Value(value.clone());
-        (of_texts && is_keyword && value.len() <= MAX_KEYWORD_BYTES)
-            .then_some(Condition::Words(Words { field: known, test, positive: true }))
     }
 
     /// The place that a node is, with the kind of its values.

@@ -1,5 +1,6 @@
 //! The texts around what was found.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use forebay_model::search::{SearchField, SearchKind};
@@ -7,6 +8,7 @@ use forebay_model::text::words;
 use serde_json::Value;
 
 use super::Has;
+use super::sought::Steps;
 use crate::lower::WordTest;
 
 /// About the most bytes of a fragment, and the most fragments of a field.
@@ -41,73 +43,92 @@ pub(super) fn marked(
 }
 
 /// Which bytes of a text were searched for, in order, apart from each other.
-fn marks(field: &SearchField, tests: &[&WordTest], text: &str) -> Vec<Range<usize>> {
+fn marks<'t>(field: &SearchField, tests: &[&WordTest], text: &'t str) -> Vec<Range<usize>> {
     if field.kind == SearchKind::Keyword {
         let is = tests.iter().any(|test| matches!(test, WordTest::Value(value) if value == text));
         return if is { std::iter::once(0..text.len()).collect() } else { Vec::new() };
     }
-    let (terms, places): (Vec<String>, Vec<Range<usize>>) =
-        words(text).map(|word| (field.term(&word.text), word.at)).unzip();
+    let as_compared = |word: Cow<'t, str>| match field.kind {
+        SearchKind::Text(Some(language)) => Cow::Owned(language.stem(&word)),
+        _ => word,
+    };
+    let (terms, places): (Vec<Cow<'t, str>>, Vec<Range<usize>>) =
+        words(text).map(|word| (as_compared(word.text), word.at)).unzip();
     let mut marked = vec![false; terms.len()];
     for test in tests {
         match test {
             WordTest::Word(wanted) => mark(&terms, &mut marked, |term| term == wanted),
-            WordTest::Prefix(prefix) => mark(&terms, &mut marked, |term| term.starts_with(prefix)),
-            WordTest::Phrase(phrase) => {
-                for at in 0..terms.len() {
-                    let end = at + phrase.len();
-                    if terms.get(at..end).is_some_and(|window| window == phrase.as_slice()) {
-                        marked[at..end].fill(true);
-                    }
-                }
+            WordTest::Prefix(prefix) => {
+                mark(&terms, &mut marked, |term| term.starts_with(prefix.as_str()));
             }
+            WordTest::Phrase(phrase) => mark_phrase(&terms, &mut marked, phrase),
             WordTest::Value(_) => {}
         }
     }
     places.into_iter().zip(marked).filter(|(_, is)| *is).map(|(place, _)| place).collect()
 }
 
-fn mark(terms: &[String], marked: &mut [bool], is: impl Fn(&String) -> bool) {
+fn mark(terms: &[Cow<'_, str>], marked: &mut [bool], is: impl Fn(&str) -> bool) {
     for (term, marked) in terms.iter().zip(marked) {
         *marked = *marked || is(term);
+    }
+}
+
+fn mark_phrase(terms: &[Cow<'_, str>], marked: &mut [bool], phrase: &[String]) {
+    let steps = Steps::of(phrase);
+    let (mut stands, mut done) = (0, 0);
+    for (at, term) in terms.iter().enumerate() {
+        stands = steps.step(stands, |at| phrase.get(at).is_some_and(|word| word == term));
+        if stands == phrase.len() {
+            let from = (at + 1 - stands).max(done);
+            done = at + 1;
+            marked[from..done].fill(true);
+        }
     }
 }
 
 /// The parts of a text around its marks, at most so many.
 fn cut(text: &str, marks: &[Range<usize>], most: usize) -> Vec<String> {
     let mut fragments = Vec::new();
-    let mut left = marks;
+    let (mut left, mut told) = (marks, 0);
     while let (Some(first), true) = (left.first(), fragments.len() < most) {
         // A third of it stands before the first mark.
-        let start = near(text, first.start.saturating_sub(FRAGMENT / 3), false).min(first.start);
+        let start = near(text, first.start.saturating_sub(FRAGMENT / 3), false);
+        // What one fragment shows, the next does not.
+        let start = start.max(told).min(first.start);
         let end = near(text, (start + FRAGMENT).min(text.len()), true).max(first.end);
         let count = left.iter().take_while(|mark| mark.end <= end).count().max(1);
         let (own, rest) = left.split_at(count);
         fragments.push(write(text, start..end, own));
-        left = rest;
+        (left, told) = (rest, end);
     }
     fragments
 }
 
 /// The end of a word near a place.
-fn near(text: &str, mut at: usize, forward: bool) -> usize {
-    while !text.is_char_boundary(at) {
-        at -= 1;
-    }
+fn near(text: &str, at: usize, forward: bool) -> usize {
+    let at = boundary(text, at);
     if at == 0 || at == text.len() {
         return at;
     }
     // A word that is cut is left out, unless it is as long as a fragment.
-    let blank = |c: char| c.is_whitespace();
     if forward {
-        let from = at.saturating_sub(FRAGMENT / 3);
-        let from = (0..=from).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text[from..at].rfind(blank).map_or(at, |found| from + found)
+        let from = boundary(text, at.saturating_sub(FRAGMENT / 3));
+        text[from..at].rfind(char::is_whitespace).map_or(at, |found| from + found)
     } else {
-        let to = (at + FRAGMENT / 3).min(text.len());
-        let to = (to..=text.len()).find(|at| text.is_char_boundary(*at)).unwrap_or(text.len());
-        text[at..to].find(blank).map_or(at, |found| at + found + 1)
+        let to = boundary(text, (at + FRAGMENT / 3).min(text.len()));
+        let mut characters = text[at..to].char_indices();
+        let blank = characters.find(|(_, c)| c.is_whitespace());
+        blank.map_or(at, |(found, blank)| at + found + blank.len_utf8())
     }
+}
+
+/// The place itself, or the next before it where a character begins.
+fn boundary(text: &str, mut at: usize) -> usize {
+    while !text.is_char_boundary(at) {
+        at -= 1;
+    }
+    at
 }
 
 fn write(text: &str, part: Range<usize>, marks: &[Range<usize>]) -> String {

@@ -81,13 +81,13 @@ fn note(span: Span, message: &str) -> Mistake {
 
 fn tokens(text: &str) -> Tokens {
     let mut tokens = Tokens { all: Vec::new(), noted: Vec::new() };
-    let (mut at, mut apart) = (0, true);
+    let (mut at, mut apart, mut named) = (0, true, false);
     while let Some(c) = text[at..].chars().next() {
         let start = at;
         let kind = match c {
             _ if c.is_whitespace() => {
                 at += c.len_utf8();
-                apart = true;
+                (apart, named) = (true, false);
                 continue;
             }
             '(' => Kind::Open,
@@ -106,13 +106,16 @@ fn tokens(text: &str) -> Tokens {
                 at = start + c.len_utf8() + phrase.len() + close;
                 Kind::Phrase(phrase.to_owned())
             }
-            '-' if apart => Kind::Not,
+            '-' if apart && stands_before_something(&text[start..]) => Kind::Not,
             _ => {
                 let rest = &text[start..];
                 let end = rest.find(|c: char| c.is_whitespace() || "()\"“”„".contains(c));
-                let chunk = &rest[..end.unwrap_or(rest.len())];
-                let (kind, length) =
-                    word(chunk, text.get(start + chunk.len()..).unwrap_or_default());
+                let (chunk, behind) = rest.split_at(end.unwrap_or(rest.len()));
+                // Behind a name stands its value, whatever it looks like: `n:-5`, `url:https://x.y`.
+                let (kind, length) = match tokens.all.last().map(|token| &token.kind) {
+                    Some(Kind::Name(_)) if named => (plain(chunk), chunk.len()),
+                    _ => word(chunk, behind),
+                };
                 at = start + length;
                 kind
             }
@@ -120,10 +123,10 @@ fn tokens(text: &str) -> Tokens {
         if at == start {
             at += c.len_utf8();
         }
-        // Behind `name:` and `-` stands what belongs to them.
-        let glued = matches!(kind, Kind::Name(_) | Kind::Open | Kind::Not);
+        named = matches!(kind, Kind::Name(_));
+        // Behind `(` and `-` another `-` leaves out, too.
+        apart = matches!(kind, Kind::Open | Kind::Not);
         tokens.all.push(Token { kind, span: Span::new(start, at) });
-        apart = glued;
     }
     tokens
 }
@@ -142,8 +145,17 @@ fn word(chunk: &str, behind: &str) -> (Kind, usize) {
     {
         return (Kind::Name(name.to_owned()), name.len() + 1);
     }
+    (plain(chunk), chunk.len())
+}
+
+fn plain(chunk: &str) -> Kind {
     let plain = chunk.trim_end_matches('*');
-    (Kind::Word(plain.to_owned(), plain.len() < chunk.len()), chunk.len())
+    Kind::Word(plain.to_owned(), plain.len() < chunk.len())
+}
+
+/// Whether a dash leaves something out; one between blanks is a dash.
+fn stands_before_something(dash: &str) -> bool {
+    dash.chars().nth(1).is_some_and(|c| !c.is_whitespace())
 }
 
 fn is_name(name: &str) -> bool {

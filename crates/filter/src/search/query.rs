@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::highlight;
 use super::names::{Named, Names};
 use super::parse::{Clause, parse};
-use super::{Has, MAX_LEAVES, Words, anywhere};
+use super::{Has, MAX_LEAVES, Sought, anywhere};
 use crate::MAX_BYTES;
 use crate::ast::Operator;
 use crate::compile::{Expression, Filter};
@@ -21,6 +21,10 @@ use crate::node::{Kind, Node, TextTest};
 use crate::span::Span;
 use crate::types::Type;
 use crate::value::Const;
+
+/// For names up to this many bytes, and so many mistakes, another name is proposed.
+const MAX_NAME: usize = 64;
+const MAX_HINTS: usize = 10;
 
 /// For whom a text is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +68,7 @@ impl Query {
             leaves: 0,
             wanted: Vec::new(),
             noted: parsed.noted,
+            mode,
         };
         let root = parsed.clause.and_then(|clause| building.node(&clause, None, true));
         let Building { paths, leaves, wanted, mut noted, .. } = building;
@@ -113,6 +118,7 @@ struct Building<'f> {
     leaves: usize,
     wanted: Vec<Has>,
     noted: Vec<Mistake>,
+    mode: Mode,
 }
 
 impl Building<'_> {
@@ -129,12 +135,8 @@ impl Building<'_> {
             Clause::In(span, name, inner) => {
                 let named = self.names.find(name).cloned();
                 if named.is_none() {
-                    let known: Vec<String> = self.names.all().collect();
-                    let near =
-                        forebay_model::field::nearest(name, known.iter().map(String::as_str));
-                    let hint = near.map(|n| format!("; did you mean `{n}`?")).unwrap_or_default();
-                    let message = format!("`{name}` is no field that can be searched{hint}");
-                    self.noted.push(Mistake::new("unknown_field", *span, message));
+                    let mistake = self.unknown(name, *span);
+                    self.noted.push(mistake);
                     // Then it was no name: `https://…`, `note: this`.
                     return self.unnamed((*span, name), inner, (within, wanted));
                 }
@@ -143,6 +145,17 @@ impl Building<'_> {
             Clause::Phrase(span, text) => self.leaf((*span, text), false, (within, wanted)),
             Clause::Word(span, text, star) => self.leaf((*span, text), *star, (within, wanted)),
         }
+    }
+
+    fn unknown(&self, name: &str, span: Span) -> Mistake {
+        let mut message = format!("`{name}` is no field that can be searched");
+        // Whoever types without errors is told of none; what is long is no slip of the hand.
+        if self.mode == Mode::Strict && name.len() <= MAX_NAME && self.noted.len() < MAX_HINTS {
+            let known: Vec<String> = self.names.all().collect();
+            let near = forebay_model::field::nearest(name, known.iter().map(String::as_str));
+            message += &near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
+        }
+        Mistake::new("unknown_field", span, message)
     }
 
     fn several(
@@ -182,6 +195,11 @@ impl Building<'_> {
         star: bool,
         (within, wanted): (Option<&Named>, bool),
     ) -> Option<Node> {
+        let of_words = matches!(within, None | Some(Named::Text(_)));
+        if of_words && words(text).next().is_none() {
+            self.noted.push(Mistake::new("no_word", span, "there is no word in this"));
+            return None;
+        }
         self.leaves += 1;
         if self.leaves > MAX_LEAVES {
             return None;
@@ -211,34 +229,46 @@ impl Building<'_> {
         (only, wanted): (Option<usize>, bool),
     ) -> Option<Node> {
         let mut typed: Vec<String> = words(text).map(|word| word.text.into_owned()).collect();
-        let fields = self.fields.clone();
-        let somewhere = |test: &dyn Fn(&SearchField) -> WordTest| match only {
-            Some(field) => fields
-                .get(field)
-                .map(|found| Has { field, test: test(found) })
-                .into_iter()
-                .collect(),
-            None => match anywhere(&fields, test) {
-                found if found.is_empty() => values(&fields, text),
-                found => found,
-            },
-        };
-        let mut all = Vec::new();
         let beginning = if star { typed.pop() } else { None };
+        let mut all = Vec::new();
         match typed.as_slice() {
             [] => {}
-            [word] => all.push(somewhere(&|field| WordTest::Word(field.term(word)))),
-            several => all.push(somewhere(&|field| {
-                WordTest::Phrase(several.iter().map(|word| field.term(word)).collect())
+            [word] => {
+                all.push(
+                    self.somewhere(only, text, |field| vec![WordTest::Word(field.term(word))]),
+                );
+            }
+            several => all.push(self.somewhere(only, text, |field| {
+                vec![WordTest::Phrase(several.iter().map(|word| field.term(word)).collect())]
             })),
         }
         if let Some(beginning) = beginning {
-            all.push(somewhere(&|_| WordTest::Prefix(beginning.clone())));
-        }
-        if all.is_empty() {
-            return None;
+            all.push(self.somewhere(only, text, |field| {
+                let begins = std::iter::once(WordTest::Prefix(beginning.clone()));
+                // A word that is longer than its stem would begin none.
+                let stem = Some(field.term(&beginning)).filter(|s| !s.starts_with(&beginning));
+                begins.chain(stem.map(WordTest::Word)).collect()
+            }));
         }
         self.has(all, span, wanted)
+    }
+
+    /// Tests of one field, or of every text field; where nothing has words, of the values.
+    fn somewhere(
+        &self,
+        only: Option<usize>,
+        text: &str,
+        tests: impl Fn(&SearchField) -> Vec<WordTest>,
+    ) -> Vec<Has> {
+        match only.and_then(|at| Some((at, self.fields.get(at)?))) {
+            Some((at, field)) => {
+                tests(field).into_iter().map(|test| Has { field: at, test }).collect()
+            }
+            None => match anywhere(self.fields, tests) {
+                found if found.is_empty() => values(self.fields, text),
+                found => found,
+            },
+        }
     }
 
     fn has(&mut self, all: Vec<Vec<Has>>, span: Span, wanted: bool) -> Option<Node> {
@@ -247,8 +277,9 @@ impl Building<'_> {
             let new: Vec<Has> = new.cloned().collect();
             self.wanted.extend(new);
         }
-        let words = Words::new(all, self.fields, &mut self.paths);
-        Some(Node::new(Kind::Words(Box::new(words)), span))
+        let (paths, fields) = (&mut self.paths, self.fields);
+        let wants = all.into_iter().map(|any| Sought::add(paths, fields, any)).collect();
+        Some(Node::new(Kind::Words(wants), span))
     }
 
     fn equality(

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::eval::{Env, View};
@@ -60,6 +60,8 @@ fn what_people_type_finds_what_they_mean() {
         "msg:(empty OR full)",
         "connection",
         "note:connect",
+        "connecting*",
+        "note:conn*",
         "tags:prod",
         "tags:\"eu west\"",
         "host:dev-01",
@@ -95,7 +97,7 @@ fn what_people_type_finds_what_they_mean() {
         "(((disk)))",
         "",
         "di*sk OR disk",
-        "disk - empty",
+        "disk - full",
         "()disk",
         "more:water",
     ] {
@@ -129,6 +131,10 @@ fn what_people_do_not_mean_is_not_found() {
         "empty OR \"",
         "geo.place:disk",
         "dev-02",
+        "disk - empty",
+        "connectin*",
+        "status:-503",
+        "msg:http://disk",
         "https://disk.full",
         "disk AND empty",
         "\"eu west\"",
@@ -147,7 +153,9 @@ fn programs_are_told_what_is_not_clear() {
         ("msgg:disk", "unknown_field", 1),
         ("status:x", "type_mismatch", 8),
         ("OR disk", "syntax", 1),
-        ("disk -", "syntax", 6),
+        ("disk -", "no_word", 6),
+        ("disk - full", "no_word", 6),
+        ("disk OR -)", "syntax", 9),
         ("!!!", "no_word", 1),
         ("tags:pro*", "type_mismatch", 6),
         ("*sk", "syntax", 1),
@@ -157,7 +165,9 @@ fn programs_are_told_what_is_not_clear() {
         let first = &mistakes.all[0];
         assert_eq!((first.code, mistakes.place(first).0), (code, column), "{text}: {mistakes:?}");
     }
-    for clear in ["disk", "disk -full", "msg:(a OR b) \"c d\" e*", "status:503"] {
+    for clear in
+        ["disk", "disk -full", "msg:(a OR b) \"c d\" e*", "status:503", "status:-5", "msg:a:b"]
+    {
         assert!(query(clear, Mode::Strict).is_ok(), "{clear}");
     }
 }
@@ -263,8 +273,18 @@ fn engines_are_given_words() {
     let exact = lowered("!search('disk')");
     let Condition::And(parts) = &exact.condition else { panic!("{exact:?}") };
     assert!(exact.exact && parts.len() == 4);
-    assert!(lowered("data.tags.exists(t, t == 'prod')").exact);
-    assert!(!lowered("data.tags.exists(t, t != 'prod')").exact);
+    for valued in ["data.tags.exists(t, t == 'prod')", "'prod' in data.tags"] {
+        let found = lowered(valued);
+        assert!(!found.exact && matches!(found.condition, Condition::Words(_)), "{found:?}");
+        assert_eq!((found.pushed.len(), found.evaluated.len()), (1, 1), "{found:?}");
+    }
+    let long = format!("'{}' in data.tags", "x".repeat(2000));
+    for evaluated in ["data.tags.exists(t, t != 'prod')", "!('prod' in data.tags)", &long] {
+        let found = lowered(evaluated);
+        assert!(!found.exact && found.condition == Condition::All, "{found:?}");
+    }
+    let either = lowered("'prod' in data.tags || data.status == 7");
+    assert_eq!((either.pushed.len(), either.evaluated.len()), (0, 2), "{either:?}");
     let filter = Filter::compile("search('disk')", Scope::record(&schema)).unwrap();
     assert_eq!(crate::lower::lower(&filter, &[], &env).condition, Condition::All);
     let query = query("disk -full tags:prod", Mode::Lenient).unwrap().unwrap();

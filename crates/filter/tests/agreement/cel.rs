@@ -13,8 +13,8 @@ use super::shape::{Field, Shape};
 
 /// Whether a filter uses nothing but what CEL has too.
 pub(crate) fn speaks(expr: &Expr) -> bool {
-    const FOREIGN: [&str; 8] =
-        ["now", "lower", "upper", "timestamp", "duration", "has", "time", "received_at"];
+    const FOREIGN: [&str; 9] =
+        ["now", "lower", "upper", "timestamp", "duration", "has", "search", "time", "received_at"];
     match &expr.kind {
         Kind::Name(name) => !FOREIGN.contains(&name.as_str()) && name != "auth",
         Kind::Call(call) => {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use forebay_filter::View;
 use forebay_filter::ast::Operator;
-use forebay_filter::lower::{Bound, Condition, Place, Test};
+use forebay_filter::lower::{Bound, Condition, Place, Test, WordTest};
 use forebay_model::schema::{ScalarType, integral};
 use forebay_model::stream::Column;
 use serde_json::Value;
@@ -13,7 +13,12 @@ use serde_json::Value;
 pub(crate) struct Row<'r> {
     pub(crate) view: View<'r>,
     pub(crate) columns: Vec<(i64, Option<Bound>)>,
+    /// What the search fields have.
+    pub(crate) words: Option<Has<'r>>,
 }
+
+/// Whether a search field, by its number, has something.
+pub(crate) type Has<'r> = Box<dyn Fn(usize, &WordTest) -> bool + 'r>;
 
 impl<'r> Row<'r> {
     pub(crate) fn new(view: View<'r>, columns: &[Column], data: &Value) -> Self {
@@ -27,7 +32,7 @@ impl<'r> Row<'r> {
             };
             (column.number, cell)
         };
-        Row { view, columns: columns.iter().map(cell).collect() }
+        Row { view, columns: columns.iter().map(cell).collect(), words: None }
     }
 
     fn at(&self, place: Place) -> Option<Bound> {
@@ -71,8 +76,10 @@ impl<'r> Row<'r> {
             }
             Condition::Test(place, Test::Present) => Some(self.at(*place).is_some()),
             Condition::Test(place, Test::Absent) => Some(self.at(*place).is_none()),
-            // Never lowered without search fields.
-            Condition::Words(_) => None,
+            Condition::Words(words) => {
+                let said = self.words.as_ref().expect("words are not for databases");
+                Some(said(words.field, &words.test) == words.positive)
+            }
             Condition::Test(place, test) => Some(passes(&self.at(*place)?, test)),
         }
     }

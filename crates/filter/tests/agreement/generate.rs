@@ -3,10 +3,11 @@
 use forebay_filter::ast::{Expr, Kind, Literal, Operator};
 
 use super::rng::Rng;
-use super::shape::{DOUBLES, Field, INTS, Shape, TEXTS};
+use super::shape::{DOUBLES, Field, INTS, Search, Shape, TEXTS};
 use super::trees::{
     below, binary, call, chain, expr, int, is_indexed, members, method, name, text,
 };
+use super::words::searched;
 
 pub(crate) const PATTERNS: [&str; 12] =
     ["", "a", "^a", "b$", "^$", "(?i)A", r"\d+", r"^\w*$", "[^a]", r"a|é", r"\p{L}{2}", "(?s)x.y"];
@@ -52,11 +53,15 @@ pub(crate) struct Generator<'g> {
     pub(crate) rng: &'g mut Rng,
     fields: &'g [Field],
     variables: Vec<(String, Shape)>,
+    /// Whether there is a field with words.
+    searches: bool,
 }
 
 impl<'g> Generator<'g> {
     pub(crate) fn new(rng: &'g mut Rng, fields: &'g [Field]) -> Self {
-        Generator { rng, fields, variables: Vec::new() }
+        let mut searched = searched(fields).into_iter();
+        let searches = searched.any(|(_, s)| matches!(s, Search::Text | Search::English));
+        Generator { rng, fields, variables: Vec::new(), searches }
     }
 
     /// A condition, so many levels deep.
@@ -65,6 +70,9 @@ impl<'g> Generator<'g> {
             return self.comparison(0);
         }
         let below = depth - 1;
+        if self.searches && self.rng.chance(15) {
+            return self.search();
+        }
         match self.rng.below(22) {
             0..=5 => self.comparison(below),
             6 | 7 => self.membership(below),
@@ -89,10 +97,15 @@ impl<'g> Generator<'g> {
             return expr(Kind::Not(Box::new(below)));
         }
         if depth == 0 {
-            return self.leaf();
+            let words = self.searches && self.rng.chance(30);
+            return if words { self.search() } else { self.leaf() };
         }
         let parts = (0..2 + self.rng.below(2)).map(|_| self.narrow(depth - 1)).collect();
         chain(parts, self.rng.chance(50))
+    }
+
+    fn search(&mut self) -> Expr {
+        call("search", vec![text(&super::words::asked(self.rng))])
     }
 
     /// A test of an indexed field, or of what each record has.

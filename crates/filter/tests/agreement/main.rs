@@ -9,8 +9,10 @@ mod functions;
 mod generate;
 mod reference;
 mod rng;
+mod searches;
 mod shape;
 mod trees;
+mod words;
 
 use std::sync::Arc;
 
@@ -72,6 +74,7 @@ impl Case {
             now: NOW,
             auth: self.auth.as_ref(),
             variables: Vec::new(),
+            said: words::Said::of(&self.fields, data),
             met_unknown: false,
             lost: false,
         }

@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use super::calendar;
 use super::shape::{Field, Shape};
+use super::words::Said;
 
 /// A value; times and spans in microseconds.
 #[derive(Debug, Clone)]
@@ -32,6 +33,8 @@ pub(crate) struct World<'w> {
     pub(crate) now: i64,
     pub(crate) auth: Option<&'w Auth>,
     pub(crate) variables: Vec<(String, R)>,
+    /// What is searched of it.
+    pub(crate) said: Said,
     /// Whether something was unknown anywhere on the way.
     pub(crate) met_unknown: bool,
     /// Whether it came upon a zone's time that the calendar of these tests does not know.
@@ -292,6 +295,10 @@ impl World<'_> {
         match (call.name.as_str(), arguments.as_slice()) {
             ("has", [field]) => return R::Bool(self.has(field)),
             ("now", []) => return R::Time(self.now),
+            ("search", [text]) => {
+                let R::Text(text) = self.value(text) else { panic!("{text} is no text") };
+                return R::Bool(self.said.has_all(&text));
+            }
             ("exists" | "all", [list, variable, body]) => {
                 let Kind::Name(variable) = &variable.kind else { panic!("{variable}") };
                 let Some(items) = self.elements(list) else { return R::Unknown };

@@ -28,6 +28,36 @@ pub(crate) struct Field {
     pub(crate) shape: Shape,
     pub(crate) nullable: bool,
     pub(crate) indexed: bool,
+    pub(crate) search: Option<Search>,
+}
+
+/// What `x-search` says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Search {
+    Text,
+    English,
+    Keyword,
+    None,
+}
+
+impl Search {
+    pub(crate) fn any(rng: &mut Rng) -> Search {
+        match rng.below(10) {
+            0..=4 => Search::Text,
+            5 | 6 => Search::English,
+            7 | 8 => Search::Keyword,
+            _ => Search::None,
+        }
+    }
+
+    pub(crate) fn schema(self) -> Value {
+        match self {
+            Search::Text => json!("text"),
+            Search::English => json!({"as": "text", "language": "english"}),
+            Search::Keyword => json!("keyword"),
+            Search::None => json!("none"),
+        }
+    }
 }
 
 /// Which values may be of a type that is not declared.
@@ -124,7 +154,22 @@ pub(crate) const TEXTS: [&str; 34] = [
 
 /// The members of a stream's `data`.
 pub(crate) fn stream(rng: &mut Rng) -> Vec<Field> {
-    fields(rng, 2, true)
+    let mut fields = fields(rng, 2, true);
+    if rng.chance(40) {
+        let more = 10 + rng.below(60);
+        search(rng, &mut fields, more);
+    }
+    fields
+}
+
+/// Puts `x-search` on so many fields of a hundred.
+fn search(rng: &mut Rng, fields: &mut [Field], percent: usize) {
+    for field in fields {
+        field.search = rng.chance(percent).then(|| Search::any(rng));
+        if let Shape::Object(below) = &mut field.shape {
+            search(rng, below, percent);
+        }
+    }
 }
 
 fn fields(rng: &mut Rng, depth: usize, may_index: bool) -> Vec<Field> {
@@ -140,7 +185,7 @@ fn fields(rng: &mut Rng, depth: usize, may_index: bool) -> Vec<Field> {
         let scalar = matches!(shape, Shape::Int | Shape::Double | Shape::Text | Shape::Bool);
         let nullable = scalar && rng.chance(30);
         let indexed = scalar && may_index && rng.chance(50);
-        Field { name: name.to_owned(), shape, nullable, indexed }
+        Field { name: name.to_owned(), shape, nullable, indexed, search: None }
     };
     names.into_iter().map(field).collect()
 }
@@ -199,6 +244,9 @@ pub(crate) fn schema(fields: &[Field]) -> Value {
         if field.indexed {
             schema["x-index"] = json!(true);
         }
+        if let Some(search) = field.search {
+            schema["x-search"] = search.schema();
+        }
         (field.name.clone(), schema)
     };
     let properties: Map<String, Value> = fields.iter().map(property).collect();
@@ -251,6 +299,7 @@ fn value(rng: &mut Rng, shape: &Shape, dirt: Dirt) -> Value {
         Shape::Int => json!(rng.pick(&INTS)),
         Shape::Double if rng.chance(20) => json!(rng.below(9)),
         Shape::Double => json!(rng.pick(&DOUBLES)),
+        Shape::Text if rng.chance(25) => json!(super::words::prose(rng)),
         Shape::Text => json!(rng.pick(&TEXTS)),
         Shape::Bool => json!(rng.chance(50)),
         Shape::Any => anything(rng, 2),
@@ -272,6 +321,7 @@ fn anything(rng: &mut Rng, depth: usize) -> Value {
         1 => json!(rng.chance(50)),
         2 | 3 => json!(rng.pick(&INTS)),
         4 => json!(rng.pick(&DOUBLES)),
+        5 if rng.chance(50) => json!(super::words::prose(rng)),
         5 | 6 => json!(rng.pick(&TEXTS)),
         7 => Value::Array((0..rng.below(4)).map(|_| anything(rng, depth - 1)).collect()),
         _ => {

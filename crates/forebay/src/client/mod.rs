@@ -3,12 +3,16 @@
 mod channels;
 mod chunks;
 mod deliveries;
+mod doctor;
 mod envelope;
+mod erase;
 mod inbox;
+mod index;
 mod keys;
 mod login;
 mod push;
 mod query;
+mod search;
 mod session;
 mod streams;
 mod tail;
@@ -25,10 +29,13 @@ use crate::Failure;
 pub(crate) use channels::ChannelCommand;
 pub(crate) use deliveries::DeliveryCommand;
 pub(crate) use inbox::InboxCommand;
+pub(crate) use doctor::DoctorArgs;
+pub(crate) use erase::EraseArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use query::QueryArgs;
+pub(crate) use search::SearchArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
 pub(crate) use tail::TailArgs;
 
@@ -66,6 +73,8 @@ pub(crate) enum ClientCommand {
     Push(PushArgs),
     /// Ask a stream: records that match, or groups of them.
     Query(QueryArgs),
+    /// Search a stream for words; or work on its index.
+    Search(SearchArgs),
     /// Follow a stream.
     Tail(TailArgs),
     /// List, show, make, change or delete streams.
@@ -75,6 +84,10 @@ pub(crate) enum ClientCommand {
     },
     /// Write all records of a stream to a file.
     Export(ExportArgs),
+    /// Look whether all is well, and what to do where it is not: exit status 0, 1 or 2.
+    Doctor(DoctorArgs),
+    /// Erase a record: its content goes for good.
+    Erase(EraseArgs),
     /// Make, list, rotate or revoke API keys.
     Key {
         #[command(subcommand)]
@@ -109,9 +122,12 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
         match command {
             ClientCommand::Push(args) => push::push(args).await,
             ClientCommand::Query(args) => query::query(args).await,
+            ClientCommand::Search(args) => search::run(args).await,
+            ClientCommand::Doctor(args) => doctor::run(args).await,
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
+            ClientCommand::Erase(args) => erase::erase(args).await,
             ClientCommand::Key { command } => keys::run(command).await,
             ClientCommand::Channels { command } => channels::run(command).await,
             ClientCommand::Deliveries { command } => deliveries::run(command).await,

@@ -30,6 +30,8 @@ mod scenario {
         ("GET", "/v1/streams/orders/records/a"),
         ("GET", "/v1/streams/orders/export"),
         ("POST", "/v1/streams/orders/aggregate"),
+        // By `search::sight`.
+        ("GET", "/v1/streams/orders/search"),
         ("GET", "/v1/streams/orders/subscribe"),
         ("GET", "/v1/subscribe"),
     ];
@@ -44,6 +46,8 @@ mod scenario {
         ("PUT", "/v1/streams/orders/records/a"),
         ("PATCH", "/v1/streams/orders/records/a"),
         ("DELETE", "/v1/streams/orders/records/a"),
+        ("GET", "/v1/streams/orders/search/index"),
+        ("POST", "/v1/streams/orders/search/rebuild"),
         ("POST", "/v1/batch"),
     ];
 

@@ -1,6 +1,7 @@
 //! Random filters on random records through the door: lists, counts and exports are what the
 //! evaluator says, whatever the engine answers of them.
 
+use crate::search::engines;
 use crate::support::both;
 
 #[path = "../../../filter/tests/agreement/generate.rs"]
@@ -11,12 +12,17 @@ mod rng;
 mod shape;
 #[path = "../../../filter/tests/agreement/trees.rs"]
 mod trees;
+#[allow(dead_code, reason = "the naive reading is for the tests of the language")]
+#[path = "../../../filter/tests/agreement/words.rs"]
+mod words;
 
 both! {
     lists_counts_and_exports_are_what_the_evaluator_says
     records_from_before_the_schema_are_judged_alike
     every_record_stands_once_in_an_order_by_what_some_lack
 }
+
+engines! { each_search_engine_says_what_the_evaluator_says }
 
 mod scenario {
     use std::cmp::Ordering;
@@ -31,6 +37,7 @@ mod scenario {
     use super::generate::Generator;
     use super::rng::{self, Rng};
     use super::shape::{self, Dirt, Field};
+    use crate::indexing::{Bench, Place};
     use crate::support::{Engine, Server, answer};
 
     const STREAMS: u64 = 8;
@@ -283,6 +290,19 @@ mod scenario {
         let s = Server::start(engine).await;
         let verdicts = agree(&s, STREAMS, Dirt::None).await;
         assert!(verdicts >= 10_000, "{verdicts}");
+    }
+
+    /// Fields are searched by chance: on some streams filters speak of words.
+    pub(super) async fn each_search_engine_says_what_the_evaluator_says(
+        place: Place,
+        engine: Engine,
+    ) {
+        let Some(bench) = Bench::find(place) else { return };
+        let s = bench.start(engine).await;
+        let verdicts = agree(&s, STREAMS / 2, Dirt::None).await;
+        let verdicts = verdicts + agree(&s, STREAMS / 4, Dirt::All).await;
+        assert!(verdicts >= 10_000, "{verdicts}");
+        bench.clean(&s).await;
     }
 
     /// Their columns are filled meanwhile; some hold values that no column of theirs can.

@@ -2,9 +2,11 @@
 
 use axum::extract::{Path, Request, State};
 use forebay_http::query::{Params, bad};
-use forebay_http::{Answer, Who};
-use forebay_model::principal::RECORDS_WRITE;
+use forebay_http::{Answer, Caller, Who};
+use forebay_model::principal::{RECORDS_ERASE, RECORDS_WRITE};
 use forebay_model::{Code, Error};
+use http::HeaderMap;
+use http::header::IF_MATCH;
 
 use crate::Process;
 use crate::decode::Form;
@@ -99,7 +101,8 @@ pub(crate) async fn patch(
     refuse(&process, &who, &params, path).await
 }
 
-/// `DELETE /v1/streams/{stream}/records/{id}`: append streams keep what they have.
+/// `DELETE /v1/streams/{stream}/records/{id}`: append streams keep what they have; with `?erase=true` the
+/// record's content goes for good, and a tombstone takes a position of its own.
 #[utoipa::path(
     delete,
     path = "/v1/streams/{stream}/records/{id}",
@@ -107,19 +110,29 @@ pub(crate) async fn patch(
     params(
         ("stream" = String, Path, description = "The stream's name"),
         ("id" = String, Path, description = "The record's id"),
+        ("erase" = Option<bool>, Query, description = "Erase it, which needs records:erase: the content leaves the database, its files within a minute, and every index; its id is never given again"),
+        ("If-Match" = Option<String>, Header, description = "Only this version, with erase"),
     ),
     responses(
-        (status = 405, description = "Records of an append stream do not change", body = forebay_http::api::Problem, content_type = "application/problem+json"),
+        (status = 200, description = "It is erased, now or before", body = crate::api::Erased),
+        (status = 405, description = "Records of an append stream are not deleted, only erased", body = forebay_http::api::Problem, content_type = "application/problem+json"),
         (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
     )
 )]
 pub(crate) async fn delete(
     process: State<Process>,
-    who: Who,
+    caller: Caller,
     params: Params,
     path: Place,
+    headers: HeaderMap,
 ) -> Answer {
-    refuse(&process, &who, &params, path).await
+    params.only(&["erase"])?;
+    if !params.flag("erase")? {
+        return refuse(&process, &Who(caller.who), &Params::default(), path).await;
+    }
+    let Path((name, id)) = path;
+    caller.who.require_on_stream(RECORDS_ERASE, &name)?;
+    process.erase(&caller, (&name, &id), headers.get(IF_MATCH)).await
 }
 
 type Place = Path<(String, String)>;
@@ -129,7 +142,7 @@ async fn refuse(process: &Process, Who(who): &Who, params: &Params, path: Place)
     params.only(&[])?;
     who.require_on_stream(RECORDS_WRITE, &name)?;
     process.inner.catalog.stream(&name).await?;
-    let detail = "this is an append stream: its records are neither changed nor deleted";
+    let detail = "this is an append stream: its records are neither changed nor deleted; ?erase=true erases one";
     Err(Error::new(Code::AppendOnly, detail).into())
 }
 

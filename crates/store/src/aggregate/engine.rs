@@ -24,7 +24,7 @@ use super::table::{Keys, Work, val_of};
 /// The most steps of time over all records.
 const MOST_STEPS: i64 = 100_000;
 /// The most groups that are taken from the engine; several may be parts of one.
-const MOST_PARTS: usize = 200_000;
+pub(crate) const MOST_PARTS: usize = 200_000;
 /// Beyond this a sum of doubles might not be finite on its way.
 const LARGEST: f64 = 1e300;
 
@@ -36,6 +36,22 @@ pub(crate) struct Parts {
     groups: Vec<Group>,
 }
 
+/// What an engine is asked.
+pub(crate) struct Asking {
+    steps: Vec<Option<Steps>>,
+    counts: Vec<Option<usize>>,
+    pub(crate) keys: Vec<Key>,
+    pub(crate) parts: Vec<Part>,
+}
+
+impl Asking {
+    /// The engine's answer; nothing when it has too many parts.
+    pub(crate) fn answered(self, groups: Vec<Group>) -> Option<Parts> {
+        let Asking { steps, counts, .. } = self;
+        (groups.len() <= MOST_PARTS).then_some(Parts { steps, counts, groups })
+    }
+}
+
 /// Asks the engine; nothing when it cannot give an answer as exact as promised.
 pub(crate) async fn ask(
     conn: &mut Conn,
@@ -43,6 +59,25 @@ pub(crate) async fn ask(
     question: &Question,
     here: Span,
 ) -> Result<Option<Parts>, Error> {
+    let Some(asking) = asking(conn, stream, question, here).await? else { return Ok(None) };
+    let grouping = Grouping {
+        condition: question.asked.condition(),
+        up_to: here.last_seq,
+        keys: &asking.keys,
+        parts: &asking.parts,
+        limit: i64::try_from(MOST_PARTS + 1).unwrap_or(i64::MAX),
+    };
+    let groups = group(conn, stream.number, &grouping).await?;
+    Ok(asking.answered(groups))
+}
+
+/// What an engine is to be asked; nothing when no engine could answer it well.
+pub(crate) async fn asking(
+    conn: &mut Conn,
+    stream: &Stream,
+    question: &Question,
+    here: Span,
+) -> Result<Option<Asking>, Error> {
     let Some(steps) = steps(conn, stream, question).await? else { return Ok(None) };
     let keys = question.levels.iter().zip(&steps).map(|(level, steps)| {
         let steps = steps.map(|steps| (steps.shift, steps.step));
@@ -57,15 +92,7 @@ pub(crate) async fn ask(
         parts.push(part);
     }
     let counts = counts(question, &mut parts);
-    let grouping = Grouping {
-        condition: question.asked.condition(),
-        up_to: here.last_seq,
-        keys: &keys,
-        parts: &parts,
-        limit: i64::try_from(MOST_PARTS + 1).unwrap_or(i64::MAX),
-    };
-    let groups = group(conn, stream.number, &grouping).await?;
-    Ok((groups.len() <= MOST_PARTS).then_some(Parts { steps, counts, groups }))
+    Ok(Some(Asking { steps, counts, keys, parts }))
 }
 
 /// Asks also how many values those sums are of that a mean is made of.

@@ -8,6 +8,7 @@ mod accumulate;
 mod answer;
 mod bucket;
 mod engine;
+mod indexed;
 mod level;
 mod metric;
 mod plan;
@@ -28,6 +29,7 @@ use forebay_model::time::Timestamp;
 use crate::Store;
 use crate::controllers::records::positions;
 use crate::query::count::not_too_broad;
+use crate::query::index::Index;
 use plan::Plan;
 use question::Question;
 pub(crate) use request::Request;
@@ -48,15 +50,44 @@ pub(crate) async fn answer(
     let _turn = store.inner.aggregates.acquire().await.map_err(Error::internal)?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let here = positions(&mut conn, stream).await?;
-    if !question.asked.is_exact() {
+    drop(conn);
+    let index = indexed::index(store, stream, &question, here).await?;
+    if index.is_none() && !question.asked.is_exact() {
+        let mut conn = store.inner.db.reader(Look::Scan).await?;
         not_too_broad(&mut conn, stream.number, &question.asked, here.last_seq).await?;
     }
-    drop(conn);
     let work = Box::new(Work::new(question)?);
-    let (work, plan) = run(store, stream, work, here).await?;
+    let (work, plan) = match index {
+        Some(index) => by_index(store, stream, index, (work, here)).await?,
+        None => run(store, stream, work, here).await?,
+    };
     let explained = work.question.explain.then(|| plan::explained(&plan, &work.question, stream));
     let write = move |work: &mut Work| answer::write(work, here.last_seq, explained.as_ref());
     Ok(walk::apart(work, move |work| Ok(write(work))).await?.1)
+}
+
+/// Fills the table by an index; where that is not as exact as promised, by another plan.
+async fn by_index(
+    store: &Store,
+    stream: &Stream,
+    index: Index,
+    (mut work, here): (Box<Work>, Span),
+) -> Result<(Box<Work>, Plan), Error> {
+    let parts = indexed::ask(store, stream, (&work.question, &index), here).await?;
+    if let Some(parts) = parts {
+        let is_sure;
+        (work, is_sure) = walk::apart(work, move |work| engine::take(work, &parts)).await?;
+        if is_sure {
+            work = indexed::behind(store, stream, &index, (work, here)).await?;
+            return Ok((work, Plan::Index(indexed::by(&index))));
+        }
+        work.begin_anew()?;
+    }
+    if work.question.asked.is_exact() {
+        return run(store, stream, work, here).await;
+    }
+    let (work, by) = indexed::along_hits(store, stream, index, (work, here)).await?;
+    Ok((work, Plan::Hits(by)))
 }
 
 /// Fills the table by the first plan that can; says which it was.

@@ -1,6 +1,6 @@
-//! Who counts: the engine, we from its columns, or we from the records themselves.
+//! Who counts: the index, the database, we from its columns, or we from the records themselves.
 //!
-//! All three give the same answer; each is slower than the one before and can do more.
+//! All give the same answer; each is slower than the one before and can do more.
 
 use forebay_db::Dialect;
 use forebay_db::log::group::Key;
@@ -22,8 +22,20 @@ pub(crate) enum Plan {
     Sql,
     /// We group what the engine gives of each record: levels, then arguments.
     Columns(Vec<Place>),
+    /// The stream's index groups and adds up; we, what stands behind it.
+    Index(By),
+    /// We evaluate each record that the stream's index finds, and those behind it.
+    Hits(By),
     /// We evaluate each record.
     Records,
+}
+
+/// An index that answered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct By {
+    pub(crate) engine: String,
+    /// Up to where.
+    pub(crate) position: i64,
 }
 
 impl Plan {
@@ -31,6 +43,8 @@ impl Plan {
         match self {
             Plan::Sql => "sql",
             Plan::Columns(_) => "columns",
+            Plan::Index(_) => "index",
+            Plan::Hits(_) => "hits",
             Plan::Records => "records",
         }
     }
@@ -57,7 +71,7 @@ pub(crate) fn place(level: &Level, stream: &Stream) -> Option<Place> {
     lower::place(&level.expression, &stream.columns)
 }
 
-fn by_sql(question: &Question, stream: &Stream) -> bool {
+pub(crate) fn by_sql(question: &Question, stream: &Stream) -> bool {
     let added_up = |keep| !matches!(keep, Keep::Distinct | Keep::Sketch);
     question.slots.iter().all(|slot| added_up(slot.keep))
         && question.levels.iter().all(|level| match &level.shape {
@@ -97,7 +111,17 @@ fn bounds(bounds: &[Scalar], ty: &Type) -> Option<Vec<Bound>> {
 
 /// What a client is told of the plan.
 pub(crate) fn explained(plan: &Plan, question: &Question, stream: &Stream) -> Value {
-    let mut out = explain::parts(stream, &question.asked);
+    let mut out = match plan {
+        Plan::Index(by) | Plan::Hits(by) => {
+            let searched = question.asked.searched(stream, (&stream.columns, true));
+            let mut out =
+                explain::of(stream, question.asked.filter().zip(searched.filter.as_ref()));
+            out["engine"] = json!(by.engine);
+            out["indexed_seq"] = json!(by.position);
+            out
+        }
+        _ => explain::parts(stream, &question.asked),
+    };
     let levels = question.levels.iter().map(|level| &level.expression);
     let arguments = question.arguments.iter().map(|argument| &argument.expression);
     for expression in levels.chain(arguments) {

@@ -1,6 +1,7 @@
 //! An aggregate that was checked against a stream: what to look at, and what to keep of it.
 
 use forebay_filter::lower::{Place, place};
+use forebay_filter::search::Mode;
 use forebay_filter::{Env, Expression, Filter, Scope, Type};
 use forebay_model::principal::Principal;
 use forebay_model::stream::Stream;
@@ -11,7 +12,7 @@ use super::accumulate::Keep;
 use super::level::Level;
 use super::metric::{self, Measure};
 use super::request::{Key, Request};
-use crate::query::Asked;
+use crate::query::{Asked, typed};
 
 /// What is asked, ready to be answered.
 pub(crate) struct Question {
@@ -63,6 +64,8 @@ impl Question {
         let mut wrong = Vec::new();
         let asked = Asked::of((request.filter.as_deref(), "/filter"), stream, who, now);
         let asked = noted(asked, &mut wrong);
+        let query = noted(typed(request.q.as_deref(), stream, (Mode::Lenient, "/q")), &mut wrong);
+        let asked = asked.zip(query).map(|(asked, query)| asked.and(query, stream));
         let levels = request.levels.iter().enumerate();
         let levels: Vec<Option<Level>> =
             levels.map(|(at, level)| noted(Level::compile(level, at, scope), &mut wrong)).collect();

@@ -25,6 +25,8 @@ const LEVEL_MEMBERS: &[&str] = &["as", "field", "expr", "every", "zone", "ranges
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) filter: Option<String>,
+    /// What somebody typed.
+    pub(crate) q: Option<String>,
     pub(crate) levels: Vec<WantedLevel>,
     /// Names with their expressions.
     pub(crate) metrics: Vec<(String, String)>,
@@ -68,15 +70,13 @@ impl Request {
         };
         let mut reader = Reader::default();
         reader.only(members, MEMBERS, "");
-        if members.get("q").is_some_and(|q| !q.is_null()) {
-            reader.errors.push(FieldError::unsupported("/q", "`q`"));
-        }
         let levels = reader.levels(members.get("group_by"));
         let metrics = reader.metrics(members.get("metrics"));
         reader.check_names(&levels, &metrics);
         let order = reader.order(members.get("order_by"), &levels, &metrics);
         let request = Request {
             filter: reader.text(members.get("filter"), "/filter").filter(|t| !t.trim().is_empty()),
+            q: reader.text(members.get("q"), "/q").filter(|t| !t.trim().is_empty()),
             having: reader.text(members.get("having"), "/having").filter(|t| !t.trim().is_empty()),
             limit: reader.limit(members.get("limit")),
             explain: reader.flag(members.get("explain"), "/explain"),
@@ -286,7 +286,7 @@ mod tests {
     #[test]
     fn every_mistake_is_told_with_its_place() {
         let body = json!({
-            "filtr": "x", "filter": 1, "q": "disk", "limit": 0, "explain": 1, "having": [],
+            "filtr": "x", "filter": 1, "q": 2, "limit": 0, "explain": 1, "having": [],
             "metrics": {"-a": "count()", "region": "count()", "x": 1},
             "group_by": [
                 {"as": "region", "field": "data.region", "feild": 1},
@@ -296,7 +296,6 @@ mod tests {
             "order_by": ["regoin", 1]});
         let expected = [
             ("/filtr", "unknown_member"),
-            ("/q", "unsupported"),
             ("/group_by/0/feild", "unknown_member"),
             ("/group_by/1", "required"),
             ("/group_by/2/zone", "invalid"),
@@ -307,6 +306,7 @@ mod tests {
             ("/order_by/0", "unknown_name"),
             ("/order_by/1", "type_mismatch"),
             ("/filter", "type_mismatch"),
+            ("/q", "type_mismatch"),
             ("/having", "type_mismatch"),
             ("/limit", "out_of_range"),
             ("/explain", "type_mismatch"),

@@ -4,8 +4,8 @@ use axum::body::{Body, Bytes};
 use axum::extract::{Path, State};
 use axum::response::Response;
 use forebay_contract::Catalog;
-use forebay_db::Look;
-use forebay_db::log::find::{Find, Found, Key, find};
+use forebay_db::log::find::{Find, Found, Key};
+use forebay_db::{Look, Value};
 use forebay_filter::lower::Place;
 use forebay_http::query::{Params, bad};
 use forebay_http::{Answer, Who};
@@ -17,13 +17,16 @@ use forebay_model::stream::Stream;
 use futures_util::stream;
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use crate::Store;
 use crate::controllers::records::positions;
 use crate::query::Asked;
+use crate::query::index::Reach;
+use crate::query::source::{Batch, Source};
 
 const PAGE: i64 = 500;
+const ORDER: &[Key] = &[Key { place: Place::Seq, descending: false }];
 
 /// `GET /v1/streams/{stream}/export`.
 #[utoipa::path(
@@ -61,15 +64,18 @@ pub(crate) async fn export(
     let stream = store.inner.catalog.stream(&name).await?;
     let asked = Asked::read(&params, &stream, &who, store.inner.clock.now())?;
     let mut conn = store.inner.db.reader(Look::Point).await?;
-    let up_to = positions(&mut conn, &stream).await?.last_seq;
+    let here = positions(&mut conn, &stream).await?;
     drop(conn);
+    let reach = Reach { first: here.first_seq, up_to: here.last_seq };
+    // What cannot be answered is said before the first byte.
+    drop(Source::of(&store, &stream, (&asked, reach), ORDER).await?);
     let columns = stream.schema.declared().iter().filter(|d| d.scalar.is_some());
     let columns = columns.map(|d| d.path.clone()).collect();
-    let state = Progress { store, stream, asked, format, columns, after, up_to, begun: false };
+    let state = Progress { store, stream, asked, format, columns, after, reach, begun: false };
     let pages = stream::try_unfold(state, next_page);
     let mut response = Response::new(Body::from_stream(pages));
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
-    if let Ok(seq) = HeaderValue::try_from(up_to.to_string()) {
+    if let Ok(seq) = HeaderValue::try_from(reach.up_to.to_string()) {
         response.headers_mut().insert("x-as-of-seq", seq);
     }
     Ok(response)
@@ -88,7 +94,7 @@ struct Progress {
     format: Format,
     columns: Vec<FieldPath>,
     after: i64,
-    up_to: i64,
+    reach: Reach,
     begun: bool,
 }
 
@@ -101,27 +107,34 @@ async fn next_page(mut state: Progress) -> Result<Option<(Bytes, Progress)>, Err
         write_row(&cells.collect::<Vec<_>>(), &mut text)?;
     }
     let first = !std::mem::replace(&mut state.begun, true);
-    let mut conn = state.store.inner.db.reader(Look::Scan).await?;
-    let order = [Key { place: Place::Seq, descending: false }];
+    let Progress { store, stream, asked, reach, .. } = &state;
+    let mut source = Source::of(store, stream, (asked, *reach), ORDER).await?;
+    let mut after = state.after;
     let candidates = loop {
         let wanted = Find {
-            condition: state.asked.condition(),
-            order: &order,
-            up_to: state.up_to,
-            after: Some(vec![state.after.into()]),
+            condition: asked.condition(),
+            order: ORDER,
+            up_to: reach.up_to,
+            after: Some(vec![after.into()]),
             limit: PAGE,
+            few: false,
         };
-        let mut candidates = find(&mut conn, state.stream.number, wanted).await?;
-        let Some(last) = candidates.last() else {
-            return Ok(first.then(|| (Bytes::from(text), state)));
+        let Batch { mut found, last, more } = source.batch(store, stream.number, wanted).await?;
+        after = match last {
+            Some(last) => last.into_iter().next().map_or(Ok(after), Value::int)?,
+            None => after,
         };
-        state.after = last.record.seq;
-        candidates.retain(|candidate| state.asked.takes(candidate));
+        found.retain(|candidate| asked.takes(candidate));
         // An empty piece would say nothing to the client: look on.
-        if !candidates.is_empty() || !text.is_empty() {
-            break candidates;
+        if !found.is_empty() || !more {
+            break found;
         }
     };
+    drop(source);
+    state.after = after;
+    if candidates.is_empty() && text.is_empty() {
+        return Ok(first.then(|| (Bytes::from(text), state)));
+    }
     for Found { record, .. } in &candidates {
         match state.format {
             Format::Ndjson => {
@@ -135,7 +148,7 @@ async fn next_page(mut state: Progress) -> Result<Option<(Bytes, Progress)>, Err
 }
 
 fn cells_of(record: &Record, columns: &[FieldPath]) -> Vec<String> {
-    let data: Value = serde_json::from_str(&record.data).unwrap_or_default();
+    let data: Json = serde_json::from_str(&record.data).unwrap_or_default();
     let mut cells = vec![
         record.id.clone(),
         record.seq.to_string(),
@@ -144,8 +157,8 @@ fn cells_of(record: &Record, columns: &[FieldPath]) -> Vec<String> {
         record.received_at.to_string(),
     ];
     cells.extend(columns.iter().map(|path| match path.get(&data) {
-        None | Some(Value::Null) => String::new(),
-        Some(Value::String(text)) => text.clone(),
+        None | Some(Json::Null) => String::new(),
+        Some(Json::String(text)) => text.clone(),
         Some(other) => forebay_model::json::to_canonical(other),
     }));
     cells.push(record.data.clone());

@@ -15,15 +15,17 @@ use http::{HeaderMap, StatusCode};
 use serde_json::Value;
 
 use crate::Store;
-use crate::query::count::{self, Counting};
+use crate::query::count::{self, Counting, Reckoning};
 use crate::query::fields::Fields;
+use crate::query::index::{Reach, is_overtaken};
 use crate::query::list::{Wanted, page};
 use crate::query::position::Position;
+use crate::query::source::Source;
 use crate::query::{Asked, explain, sort};
 
 const LIST: &[&str] =
     &["filter", "sort", "limit", "cursor", "fields", "count", "min_seq", "explain"];
-const MIN_SEQ_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
+pub(crate) const MIN_SEQ_WAIT: std::time::Duration = std::time::Duration::from_secs(5);
 
 /// `GET /v1/streams/{stream}/records/{id}`.
 #[utoipa::path(
@@ -101,6 +103,7 @@ pub(crate) async fn list(
             store.inner.catalog.forget(&name);
             listed(&store, &who, &name, &params).await
         }
+        Err(Problem(error)) if is_overtaken(&error) => listed(&store, &who, &name, &params).await,
         answer => answer,
     }
 }
@@ -144,30 +147,33 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
     let asked = Asked::read(params, &stream, who, now)?;
     wait_for(store, &stream, params).await?;
     let mut conn = store.inner.db.reader(Look::Scan).await?;
-    let mut here = positions(&mut conn, &stream).await?;
-    if let Some(cursor) = &cursor {
-        here.last_seq = cursor.up_to;
-    }
+    let here = positions(&mut conn, &stream).await?;
+    drop(conn);
+    let up_to = cursor.as_ref().map_or(here.last_seq, |cursor| cursor.up_to);
     let wanted = Wanted {
         stream: stream.number,
         asked: &asked,
         order: &order,
-        up_to: here.last_seq,
+        up_to,
         after: cursor.map(|c| c.keys),
         limit,
     };
+    let reach = Reach { first: here.first_seq, up_to };
+    let mut source = Source::of(store, &stream, (&asked, reach), &order).await?;
     let mut tail = String::new();
     if explained {
         let find = wanted.first();
-        let explain = explain::explain(&mut conn, &stream, &asked, &find).await?;
+        let explain = explain::explain(&mut source, &stream, &asked, &find).await?;
         tail.push_str(&format!(",\"explain\":{explain}"));
     }
-    let page = page(&mut conn, wanted).await?;
+    let page = page(store, &mut source, wanted).await?;
     if counting != Counting::None {
-        let count = count::matches(&mut conn, stream.number, &asked, here, counting).await?;
+        let from = (stream.number, &mut source);
+        let reckoning = Reckoning { here, up_to, how: counting };
+        let count = count::matches(store, from, &asked, reckoning).await?;
         tail.push_str(&format!(",\"count\":{count}"));
     }
-    drop(conn);
+    drop(source);
     let next =
         page.next.map(|position| store.inner.sealer.seal(&scope, &position.write())).transpose()?;
     let mut body = String::from("{\"items\":[");
@@ -178,7 +184,7 @@ async fn listed(store: &Store, who: &Principal, name: &str, params: &Params) -> 
         fields.write(&found.record, name, &mut body);
     }
     let next = next.map_or(Value::Null, Value::String);
-    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{}{tail}}}", here.last_seq));
+    body.push_str(&format!("],\"next_cursor\":{next},\"as_of_seq\":{up_to}{tail}}}"));
     Ok(json_text(StatusCode::OK, body))
 }
 
@@ -188,7 +194,7 @@ fn scope(stream: &Stream, sort: &str, params: &Params) -> String {
     format!("{}-{}/{sort}/{filter}", stream.number, stream.epoch)
 }
 
-fn read_limit(params: &Params) -> Result<usize, Error> {
+pub(crate) fn read_limit(params: &Params) -> Result<usize, Error> {
     const EXPECTED: &str = "a number from 1 to 1000";
     let limit: usize = params.parse("limit", EXPECTED)?.unwrap_or(50);
     if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }

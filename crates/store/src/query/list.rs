@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use forebay_db::log::find::{Find, Found, Key, find};
-use forebay_db::{Conn, DbError};
+use forebay_db::log::find::{Find, Found, Key};
+use forebay_model::Error;
 
+use crate::Store;
 use crate::query::Asked;
 use crate::query::position::Position;
+use crate::query::source::Source;
 
 /// A look at more candidates than this ends in a short page and a cursor.
 const MOST_LOOKED_AT: usize = 50_000;
@@ -32,28 +34,31 @@ pub(crate) struct Page {
 }
 
 /// Reads a page. It is short when the look was too long; then it has a cursor all the same.
-pub(crate) async fn page(conn: &mut Conn, wanted: Wanted<'_>) -> Result<Page, DbError> {
+pub(crate) async fn page(
+    store: &Store,
+    source: &mut Source,
+    wanted: Wanted<'_>,
+) -> Result<Page, Error> {
     let began = Instant::now();
-    let (limit, exact) = (wanted.limit, wanted.asked.is_exact());
+    let (limit, exact) = (wanted.limit, source.is_exact(wanted.asked));
     let one_more = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
     let mut batch = if exact { one_more } else { one_more.max(BATCH.0) };
     let (mut found, mut looked_at, mut after) = (Vec::new(), 0, wanted.after.clone());
     loop {
         let ask = Find { after: after.clone(), limit: batch, ..wanted.first() };
-        let candidates = find(conn, wanted.stream, ask).await?;
-        let last = candidates.len() < usize::try_from(batch).unwrap_or(usize::MAX);
-        for candidate in candidates {
+        let candidates = source.batch(store, wanted.stream, ask).await?;
+        for candidate in candidates.found {
             if found.len() == limit && wanted.asked.takes(&candidate) {
                 let next = found.last().map(|last: &Found| wanted.position(last.keys.clone()));
                 return Ok(Page { found, next });
             }
             looked_at += 1;
-            after = Some(candidate.keys.clone());
             if found.len() < limit && wanted.asked.takes(&candidate) {
                 found.push(candidate);
             }
         }
-        if last {
+        after = candidates.last.or(after);
+        if !candidates.more {
             return Ok(Page { found, next: None });
         }
         if looked_at >= MOST_LOOKED_AT || began.elapsed() > LONGEST_LOOK {
@@ -73,6 +78,7 @@ impl Wanted<'_> {
             up_to: self.up_to,
             after: self.after.clone(),
             limit: i64::try_from(self.limit).unwrap_or(i64::MAX).saturating_add(1),
+            few: false,
         }
     }
 

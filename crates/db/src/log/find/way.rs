@@ -49,7 +49,7 @@ pub(super) async fn near(
 /// The last position to look at first, where that is worth a try.
 pub(super) fn reach(dialect: Dialect, find: &Find<'_>) -> Option<i64> {
     let by_seq = find.order.first().filter(|key| key.place == Place::Seq)?;
-    if dialect == Dialect::Postgres || is_served(find) || find.limit > NEAR / 2 {
+    if find.few || dialect == Dialect::Postgres || is_served(find) || find.limit > NEAR / 2 {
         return None;
     }
     let after = find.after.as_ref().and_then(|after| match after.first() {
@@ -81,7 +81,13 @@ impl Way {
 
 /// Chooses a way: SQLite is asked for the first few that a condition leaves.
 pub(super) async fn way(conn: &mut Conn, stream: i64, find: &Find<'_>) -> Result<Way, DbError> {
-    if conn.dialect() == Dialect::Postgres || is_served(find) {
+    if conn.dialect() == Dialect::Postgres {
+        return Ok(Way::Free);
+    }
+    if find.few {
+        return Ok(Way::Sorted);
+    }
+    if is_served(find) {
         return Ok(Way::Free);
     }
     let candidates = count(conn, stream, find.condition, (i64::MAX, Some(FEW + 1))).await?;

@@ -4,7 +4,7 @@ mod bounds;
 mod clock;
 mod files;
 mod random;
-mod records;
+pub(crate) mod records;
 mod reference;
 mod time;
 

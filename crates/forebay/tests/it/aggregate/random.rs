@@ -1,7 +1,7 @@
 //! Random records and random questions, held against a plain reading of the records.
 //!
-//! Each question is asked of a stream with indexes and of one without, so that the engine, its
-//! columns and the records are asked in turn. A failure names the seed; `FOREBAY_TEST_SEED` takes it.
+//! Each question is asked of a stream with indexes, of one that is searched too, and of one without,
+//! so that the engine, its columns, the search engine and the records are asked in turn. A failure names the seed; `FOREBAY_TEST_SEED` takes it.
 
 use crate::support::both;
 
@@ -17,14 +17,17 @@ mod scenario {
     use crate::support::{Engine, Server};
 
     const RECORDS: usize = 1_500;
-    /// Of each engine; each is asked twice.
+    /// Of each engine; each is asked thrice.
     const QUESTIONS: usize = 130;
 
-    fn schema(indexed: bool) -> Value {
+    const STREAMS: [(&str, bool, &str); 3] =
+        [("indexed", true, "none"), ("searched", true, "text"), ("plain", false, "none")];
+
+    fn schema(indexed: bool, search: &str) -> Value {
         let field = |name: &str| json!({"type": name, "x-index": indexed});
         json!({"schema": {"type": "object", "properties": {
             "s": field("string"), "b": field("boolean"), "n": field("integer"),
-            "d": field("number")}}})
+            "d": field("number"), "words": {"x-search": search}}}})
     }
 
     pub(super) async fn random_questions_have_the_plain_answer(engine: Engine) {
@@ -32,17 +35,19 @@ mod scenario {
         let mut random = Random(seed);
         let records: Vec<Rec> = (0..RECORDS).map(|_| Rec::random(&mut random)).collect();
         let s = Server::start(engine).await;
-        for (stream, indexed) in [("indexed", true), ("plain", false)] {
-            s.put(&format!("/v1/streams/{stream}"), schema(indexed)).await.expect(201);
+        for (stream, indexed, search) in STREAMS {
+            s.put(&format!("/v1/streams/{stream}"), schema(indexed, search)).await.expect(201);
             let path = format!("/v1/streams/{stream}/records?envelope=true&return=minimal");
             let bodies: Vec<Value> = records.iter().map(Rec::envelope).collect();
             s.post(&path, json!(bodies)).await.expect(200);
         }
+        let reached = format!("/v1/streams/searched/search?min_seq={RECORDS}&limit=1");
+        s.get(&reached).await.expect(200);
         let mut plans = BTreeMap::new();
         for number in 0..QUESTIONS {
             let asked = Asked::random(&mut random);
             let (expected, truncated) = asked.answer(&records);
-            for stream in ["indexed", "plain"] {
+            for (stream, ..) in STREAMS {
                 let path = format!("/v1/streams/{stream}/aggregate");
                 let answer = s.post(&path, asked.body.clone()).await;
                 let about = format!("seed {seed}, question {number} of {stream}: {}", asked.body);
@@ -54,7 +59,7 @@ mod scenario {
                 *plans.entry(plan).or_insert(0) += 1;
             }
         }
-        // All three were asked.
-        assert_eq!(plans.len(), 3, "seed {seed}: {plans:?}");
+        // All four were asked.
+        assert_eq!(plans.len(), 4, "seed {seed}: {plans:?}");
     }
 }
