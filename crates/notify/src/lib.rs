@@ -8,7 +8,6 @@ mod deliver;
 mod holder;
 mod inbox;
 mod message;
-#[allow(dead_code, reason = "rules write with it, and there is none yet")]
 mod post;
 mod rule;
 mod sql;
