@@ -3,7 +3,7 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{channels, deliveries};
+use crate::controllers::{channel_actions, channels, deliveries};
 
 /// The description of this service's operations.
 #[derive(OpenApi)]
@@ -14,8 +14,8 @@ use crate::controllers::{channels, deliveries};
         channels::show,
         channels::patch,
         channels::delete,
-        channels::rotate,
-        channels::test,
+        channel_actions::rotate,
+        channel_actions::test,
         deliveries::list,
         deliveries::show,
         deliveries::attempts,
