@@ -3,7 +3,9 @@
 use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
-use crate::controllers::{channels, deliveries, inbox, preferences, templates, unsubscribe};
+use crate::controllers::{
+    channel_actions, channels, deliveries, inbox, preferences, templates, unsubscribe,
+};
 
 pub use told::*;
 
@@ -18,8 +20,8 @@ mod told;
         channels::show,
         channels::patch,
         channels::delete,
-        channels::rotate,
-        channels::test,
+        channel_actions::rotate,
+        channel_actions::test,
         deliveries::list,
         deliveries::show,
         deliveries::attempts,
