@@ -75,7 +75,7 @@ async fn database(folder: &tempfile::TempDir) -> Db {
             }
             conn.batch(
                 "INSERT INTO channel (id, name, kind, owner, config, secrets, state, version, \
-                 created_at, updated_at) VALUES ('mail', '', 'email', '', '{}', '', 0, 1, 0, 0);",
+                 created_at, updated_at) VALUES ('mail', '', 'email', '', '{}', x'', 0, 1, 0, 0);",
             )
             .await
         })
