@@ -46,7 +46,7 @@ impl Auth {
     }
 
     /// A letter, sealed. `path` is where its link leads, with the token in it.
-    pub(crate) fn letter(&self, kind: &str, to: To<'_>, data: Value) -> Result<Mail> {
+    pub(crate) fn letter(&self, kind: &str, to: To<'_>, data: &Value) -> Result<Mail> {
         let kind = if to.address.is_empty() { NOBODY } else { kind };
         letter(&self.inner.master, (kind, to), data, self.inner.clock.now())
     }
@@ -55,11 +55,11 @@ impl Auth {
 fn letter(
     master: &Master,
     (kind, to): (&str, To<'_>),
-    data: Value,
+    data: &Value,
     now: Timestamp,
 ) -> Result<Mail> {
     let id = uuid::Uuid::now_v7().to_string();
-    let sealed = mail::seal(master, &id, &data)?;
+    let sealed = mail::seal(master, &id, data)?;
     Ok(Mail {
         id,
         kind: kind.to_owned(),
@@ -114,7 +114,7 @@ pub(crate) async fn moved(
     let data = json!({"what": what, "at": at(now), "path": ACCOUNT});
     // The new one's letter stands in the inbox too.
     for to in [To { account: "", address: old }, To { account: id, address: new }] {
-        let letter = letter(master, ("mail.notice", to), data.clone(), now);
+        let letter = letter(master, ("mail.notice", to), &data, now);
         mail::put(conn, &letter.map_err(unsealed)?).await?;
     }
     Ok(())
@@ -132,7 +132,7 @@ async fn tell(
     data["name"] = account.name.into();
     let address = if person.verified { person.email.as_str() } else { "" };
     let to = To { account: id, address };
-    mail::put(conn, &letter(master, (kind, to), data, now).map_err(unsealed)?).await
+    mail::put(conn, &letter(master, (kind, to), &data, now).map_err(unsealed)?).await
 }
 
 fn unsealed(error: Error) -> DbError {

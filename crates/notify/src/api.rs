@@ -4,8 +4,8 @@ use serde_json::Value;
 use utoipa::{OpenApi, ToSchema};
 
 use crate::controllers::{
-    backtests, channels, deliveries, groups, inbox, preferences, rules, silences, templates,
-    unsubscribe,
+    backtests, channel_actions, channels, deliveries, groups, inbox, preferences, rules, silences,
+    templates, unsubscribe,
 };
 
 pub use told::*;
@@ -21,8 +21,8 @@ mod told;
         channels::show,
         channels::patch,
         channels::delete,
-        channels::rotate,
-        channels::test,
+        channel_actions::rotate,
+        channel_actions::test,
         deliveries::list,
         deliveries::show,
         deliveries::attempts,

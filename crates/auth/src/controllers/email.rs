@@ -70,7 +70,7 @@ pub(crate) async fn change(
     let letter = |to: To<'_>, token: &str| {
         let path = format!("console/email?token={token}");
         let data = json!({"name": who.name, "old": person.email, "new": address, "path": path});
-        auth.letter("mail.email_change", to, data)
+        auth.letter("mail.email_change", to, &data)
     };
     let letters = [letter(old, &tokens[0])?, letter(new, &tokens[1])?];
     let wanted = Wanted {

@@ -63,7 +63,7 @@ pub(crate) async fn forgot(
     };
     let name = account.as_ref().map(|account| account.name.as_str());
     let data = json!({"name": name, "path": format!("console/reset?token={token}")});
-    let letter = auth.letter("mail.password_reset", to, data)?;
+    let letter = auth.letter("mail.password_reset", to, &data)?;
     let asked = auth.locked(false, move |conn| {
         Box::pin(async move {
             mail::put(conn, &letter).await?;

@@ -74,7 +74,7 @@ pub(crate) async fn create(
     let mailed = auth.inner.config.mail;
     let data = json!({"by": who.name, "path": format!("console/invitation?token={token}")});
     let to = To { account: "", address: &invitation.email };
-    let letter = mailed.then(|| auth.letter("mail.invitation", to, data)).transpose()?;
+    let letter = mailed.then(|| auth.letter("mail.invitation", to, &data)).transpose()?;
     audit::detail("email", invitation.email.clone());
     audit::detail("roles", invitation.roles.clone());
     let written = auth.locked(false, move |conn| {
@@ -237,10 +237,10 @@ async fn enter(conn: &mut Conn, auth: Auth, mut account: Account, mut person: Pe
         let token = VERIFY.write(key, &account.id, &super::reset::hash_of(&person), now);
         let to = To { account: "", address: &person.email };
         let letter = if known {
-            auth.letter("mail.address_taken", to, json!({"path": "console/"}))
+            auth.letter("mail.address_taken", to, &json!({"path": "console/"}))
         } else {
             let path = format!("console/verify?token={token}");
-            auth.letter("mail.verify_email", to, json!({"name": account.name, "path": path}))
+            auth.letter("mail.verify_email", to, &json!({"name": account.name, "path": path}))
         };
         match letter {
             Ok(letter) => mail::put(conn, &letter).await?,

@@ -24,7 +24,7 @@ pub(super) struct Notify {
 #[derive(Deserialize)]
 struct Smtp {
     host: Option<String>,
-    port: Option<u16>,
+    port: u16,
     tls: String,
     user: Option<String>,
     password: Option<Secret>,
@@ -92,7 +92,7 @@ impl Smtp {
         };
         Ok(Some(config::Smtp {
             host,
-            port: self.port.unwrap_or(if tls == Tls::Implicit { 465 } else { 587 }),
+            port: self.port,
             tls,
             login,
             from,

@@ -99,8 +99,14 @@ pub(crate) fn kind(name: &str) -> Result<&'static dyn ChannelKind> {
     })
 }
 
-/// A kind with what it takes.
-pub(crate) fn describe(kind: &dyn ChannelKind) -> Value {
+/// Every kind with what it takes, as `api/kinds.json` holds it.
+pub fn kinds() -> String {
+    let channels: Vec<Value> = CHANNELS.iter().map(|kind| describe(*kind)).collect();
+    let document = serde_json::json!({"channels": channels});
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+fn describe(kind: &dyn ChannelKind) -> Value {
     serde_json::json!({
         "name": kind.name(),
         "about": kind.about(),

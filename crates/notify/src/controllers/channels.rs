@@ -16,7 +16,6 @@ use serde_json::{Map, Value, json};
 use super::{Done, Reach, cut, owner_of, read_limit};
 use crate::channel::stored::{self, MAX_BYTES, Settings};
 use crate::channel::{self, ChannelKind};
-use crate::message::Message;
 use crate::sql::channel::{self as table, Kept, State as Condition};
 use crate::{Inner, Notify};
 
@@ -240,99 +239,16 @@ pub(crate) async fn delete(
     Ok(StatusCode::NO_CONTENT.into_response())
 }
 
-/// `POST /v1/channels/{id}/rotate`: new secrets, beside which the old ones stay good for a day.
-#[utoipa::path(
-    post,
-    path = "/v1/channels/{id}/rotate",
-    tag = "notifications",
-    params(("id" = String, Path, description = "The channel's id")),
-    responses(
-        (status = 200, body = crate::api::CreatedChannel),
-        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn rotate(
-    State(notify): State<Notify>,
-    caller: Caller,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer {
-    params.only(&[])?;
-    let reach = Reach::of(&caller.who, CHANNELS_WRITE)?;
-    let event = Event { action: "channel.rotate", ..caller.event("channel", &id) };
-    let shown = std::sync::Arc::new(std::sync::Mutex::new(Map::new()));
-    let (made, now) = (shown.clone(), notify.inner.clock.now());
-    let kept = change(&notify, Asked { reach, id, if_match: None, event }, move |inner, kept| {
-        let kind = channel::kind(&kept.kind)?;
-        let mut settings = Settings::open(kept, &inner.master)?;
-        let none = || Error::new(Code::Conflict, "channels of this kind have no secret to renew");
-        let new = settings.renew(kind, now)?.ok_or_else(none)?;
-        *made.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = new;
-        settings.store(kept, &inner.master)
-    });
-    let kept = kept.await?;
-    let mut answer = describe(&notify.inner, &kept)?;
-    add(&mut answer, shown.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone());
-    Ok(tagged(StatusCode::OK, &kept, &answer))
-}
-
-/// `POST /v1/channels/{id}/test`: sends a message now, once, and says what came of it.
-#[utoipa::path(
-    post,
-    path = "/v1/channels/{id}/test",
-    tag = "notifications",
-    params(("id" = String, Path, description = "The channel's id")),
-    responses(
-        (status = 200, body = crate::api::Tested),
-        (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
-    )
-)]
-pub(crate) async fn test(
-    State(notify): State<Notify>,
-    caller: Caller,
-    Path(id): Path<String>,
-    params: Params,
-) -> Answer {
-    params.only(&[])?;
-    let reach = Reach::of(&caller.who, CHANNELS_WRITE)?;
-    let inner = &notify.inner;
-    let mut conn = inner.db.reader(Look::Point).await?;
-    let kept = found(&mut conn, &reach, &id, None).await??;
-    drop(conn);
-    let kind = channel::kind(&kept.kind)?;
-    let ready = Settings::open(&kept, &inner.master)?.build(kind, &inner.means(&kept.id))?;
-    let now = inner.clock.now();
-    let message = Message {
-        id: uuid::Uuid::now_v7().to_string(),
-        kind: "channel.test".to_owned(),
-        time: now,
-        data: json!({"channel": {"id": kept.id, "name": kept.name}}).to_string(),
-        address: String::new(),
-    };
-    let _turn = inner.engine.test_turn()?;
-    let began = std::time::Instant::now();
-    let outcome = ready.send(&message, now).await;
-    let answer = json!({
-        "outcome": outcome.name,
-        "status": (outcome.status > 0).then_some(outcome.status),
-        "duration_ms": u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        // Of somebody else's answer only an administrator sees more: it may come from within.
-        "excerpt": matches!(reach, Reach::All).then_some(outcome.excerpt),
-        "message_id": message.id,
-    });
-    Ok(json_text(StatusCode::OK, answer.to_string()))
-}
-
 /// What is to be changed, and what is written down of it.
-struct Asked {
-    reach: Reach,
-    id: String,
-    if_match: Option<HeaderValue>,
-    event: Event,
+pub(super) struct Asked {
+    pub(super) reach: Reach,
+    pub(super) id: String,
+    pub(super) if_match: Option<HeaderValue>,
+    pub(super) event: Event,
 }
 
 /// Changes a channel that may be changed.
-async fn change<F>(notify: &Notify, asked: Asked, work: F) -> Result<Kept, Error>
+pub(super) async fn change<F>(notify: &Notify, asked: Asked, work: F) -> Result<Kept, Error>
 where
     F: FnOnce(&Inner, &mut Kept) -> Result<(), Error> + Send + 'static,
 {
@@ -360,7 +276,7 @@ where
 }
 
 /// Finds a channel that somebody's right goes over; any other one is not there.
-async fn found(
+pub(super) async fn found(
     conn: &mut Conn,
     reach: &Reach,
     id: &str,
@@ -401,7 +317,7 @@ fn read_state(state: Option<&str>) -> Result<Option<Condition>, Error> {
 }
 
 /// A channel as it is shown: without what is secret.
-fn describe(inner: &Inner, kept: &Kept) -> Result<Value, Error> {
+pub(super) fn describe(inner: &Inner, kept: &Kept) -> Result<Value, Error> {
     let kind: &dyn ChannelKind = channel::kind(&kept.kind)?;
     let mut settings = Settings::open(kept, &inner.master)?;
     let hidden = |name: &String| kind.secret_members().contains(&name.as_str());
@@ -424,12 +340,12 @@ fn describe(inner: &Inner, kept: &Kept) -> Result<Value, Error> {
     Ok(shown)
 }
 
-fn add(answer: &mut Value, more: Map<String, Value>) {
+pub(super) fn add(answer: &mut Value, more: Map<String, Value>) {
     if let Value::Object(members) = answer {
         members.extend(more);
     }
 }
 
-fn tagged(status: StatusCode, kept: &Kept, answer: &Value) -> axum::response::Response {
+pub(super) fn tagged(status: StatusCode, kept: &Kept, answer: &Value) -> axum::response::Response {
     versioned(&HeaderMap::new(), status, &kept.version.to_string(), answer.to_string())
 }

@@ -1,13 +1,14 @@
 //! The service's routes.
 
 pub(crate) mod backtests;
+pub(crate) mod channel_actions;
 pub(crate) mod channels;
 pub(crate) mod deliveries;
 pub(crate) mod groups;
-pub(crate) mod rules;
-pub(crate) mod silences;
 pub(crate) mod inbox;
 pub(crate) mod preferences;
+pub(crate) mod rules;
+pub(crate) mod silences;
 pub(crate) mod templates;
 pub(crate) mod unsubscribe;
 
@@ -25,8 +26,8 @@ pub(crate) fn router() -> Router<Notify> {
     Router::new()
         .route("/v1/channels", get(channels::list).post(channels::create))
         .route("/v1/channels/{id}", channel)
-        .route("/v1/channels/{id}/rotate", post(channels::rotate))
-        .route("/v1/channels/{id}/test", post(channels::test))
+        .route("/v1/channels/{id}/rotate", post(channel_actions::rotate))
+        .route("/v1/channels/{id}/test", post(channel_actions::test))
         .route("/v1/deliveries", get(deliveries::list))
         .route("/v1/deliveries/replay", post(deliveries::replay))
         .route("/v1/deliveries/{id}", get(deliveries::show))

@@ -4,6 +4,7 @@
 //! it is sending, how receivers are, and that something may be due.
 
 mod breaker;
+mod known;
 mod schedule;
 mod turn;
 mod way;

@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use forebay_db::{Conn, DbError, Lane, Look};
@@ -12,38 +11,24 @@ use forebay_model::Error;
 use forebay_model::time::Timestamp;
 use tokio::task::JoinSet;
 
+use super::known::{Known, Ready};
 use super::schedule;
 use super::way::{Way, Word};
 use crate::Inner;
-use crate::channel::stored::Settings;
-use crate::channel::{self, Channel};
 use crate::message::{Message, Outcome, Verdict};
-use crate::sql::channel::{self as channels, State};
+use crate::sql::channel as channels;
 use crate::sql::queue::{self, Ended, Next, Taken, Told, Turn};
 
 /// Channels of one look.
 const LOOK: i64 = 500;
 /// How long something is held at least; longer than any try takes.
 const LEASE: Duration = Duration::from_secs(60);
-/// How long is trusted what is remembered of a channel.
-const REMEMBERED: Duration = Duration::from_secs(1);
 /// How often is looked for what a process that ended holds.
 const OVERDUE: Duration = Duration::from_secs(5);
 /// How long the engine rests when there is nothing to do: at first, and at most.
 const REST: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// Ways to channels that are remembered; beyond it those that tell nothing are dropped.
 const WAYS: usize = 10_000;
-
-/// What a channel is to the engine.
-#[derive(Clone)]
-enum Ready {
-    /// Messages go there.
-    On(&'static str, Arc<dyn Channel>),
-    /// They wait.
-    Waits,
-    /// There is no such channel.
-    Missing,
-}
 
 /// What was taken, with what it says.
 type Load = (Vec<Taken>, HashMap<String, Told>);
@@ -55,8 +40,7 @@ pub(crate) struct Sending<'i> {
     /// What came back and is not written down yet.
     back: Arc<Vec<Ended>>,
     ways: HashMap<String, Way>,
-    known: HashMap<String, (Ready, Instant)>,
-    changes: u64,
+    known: Known,
     /// Up to where the last look came.
     position: String,
     overdue: Option<Instant>,
@@ -90,8 +74,7 @@ impl<'i> Sending<'i> {
             flying: JoinSet::new(),
             back: Arc::default(),
             ways: HashMap::new(),
-            known: HashMap::new(),
-            changes: 0,
+            known: Known::default(),
             position: String::new(),
             overdue: None,
             earliest: None,
@@ -224,7 +207,7 @@ impl<'i> Sending<'i> {
             metrics::counter!("forebay_deliveries_given_up_total", "channel" => kind).increment(1);
         }
         if outcome.verdict == Verdict::Gone {
-            self.known.remove(&taken.channel);
+            self.known.forget(&taken.channel);
         }
         Arc::make_mut(&mut self.back).push(Ended {
             taken,
@@ -241,10 +224,7 @@ impl<'i> Sending<'i> {
     /// Looks for what is due, and decides how much of it is taken.
     async fn plan(&mut self) -> Result<Plan, Error> {
         let now = self.inner.clock.now();
-        let changes = self.inner.engine.changes.load(Ordering::Relaxed);
-        if std::mem::replace(&mut self.changes, changes) != changes {
-            self.known.clear();
-        }
+        self.known.hear(&self.inner.engine);
         let mut plan = Plan::default();
         let mut conn = self.inner.db.reader(Look::Point).await?;
         if self.overdue.is_none_or(|at| at.elapsed() > OVERDUE) {
@@ -269,7 +249,7 @@ impl<'i> Sending<'i> {
             if room == 0 {
                 continue;
             }
-            match self.ready(&mut conn, &channel).await? {
+            match self.known.find(self.inner, &mut conn, &channel).await? {
                 Ready::On(..) => rooms.push((channel, room)),
                 Ready::Waits => {}
                 Ready::Missing => plan.missing.push(channel),
@@ -293,38 +273,6 @@ impl<'i> Sending<'i> {
         Ok(found)
     }
 
-    /// What a channel is now.
-    async fn ready(&mut self, conn: &mut Conn, id: &str) -> Result<Ready, DbError> {
-        if let Some((ready, at)) = self.known.get(id)
-            && at.elapsed() < REMEMBERED
-        {
-            return Ok(ready.clone());
-        }
-        let kept = channels::find(conn, id).await?;
-        let ready = match kept {
-            None => Ready::Missing,
-            Some(kept) if kept.state != State::On => Ready::Waits,
-            Some(kept) => match self.build(&kept) {
-                Ok(ready) => ready,
-                Err(error) => {
-                    tracing::warn!(channel = id, %error, "messages wait: the channel is unusable");
-                    Ready::Waits
-                }
-            },
-        };
-        if self.known.len() >= WAYS {
-            self.known.clear();
-        }
-        self.known.insert(id.to_owned(), (ready.clone(), Instant::now()));
-        Ok(ready)
-    }
-
-    fn build(&self, kept: &channels::Kept) -> Result<Ready, Error> {
-        let kind = channel::kind(&kept.kind)?;
-        let settings = Settings::open(kept, &self.inner.master)?;
-        Ok(Ready::On(kind.name(), settings.build(kind, &self.inner.means(&kept.id))?))
-    }
-
     /// Carries out a plan in one transaction, with what came back.
     async fn write(&mut self, plan: Plan) -> Result<Load, Error> {
         let now = self.inner.clock.now();
@@ -345,7 +293,7 @@ impl<'i> Sending<'i> {
 
     /// Sends a message that this process holds.
     fn send(&mut self, taken: Taken, told: Option<Told>) {
-        let known = self.known.get(&taken.channel).map(|(ready, _)| ready.clone());
+        let known = self.known.recall(&taken.channel);
         // What cannot be sent is held until its lease ends, and looked at again.
         let (Some(Ready::On(kind, channel)), Some(told)) = (known, told) else { return };
         self.ways.entry(taken.channel.clone()).or_default().sent();

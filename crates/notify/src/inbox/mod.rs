@@ -138,41 +138,4 @@ pub(crate) fn body(text: &str, link: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn post(category: &str) -> Post {
-        Post {
-            id: "n".into(),
-            kind: "alert.firing".into(),
-            rule: "r".into(),
-            category: category.into(),
-            time: forebay_model::time::Timestamp::from_micros(0),
-            data: "{}".into(),
-            to: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn what_somebody_said_holds_but_for_what_is_critical() {
-        let who = Reachable { account: "a".into(), address: "a@x".into() };
-        let mut wanted = Wanted::new();
-        assert!(wants(&wanted, &who, &post("alert"), INBOX));
-        assert!(!wants(&wanted, &who, &post("alert"), "email"));
-        let key = |way: &str| ("a".to_owned(), "alert".to_owned(), way.to_owned());
-        wanted.insert(key(INBOX), false);
-        wanted.insert(key("email"), true);
-        assert!(!wants(&wanted, &who, &post("alert"), INBOX));
-        assert!(wants(&wanted, &who, &post("alert"), "email"));
-        assert!(!wants(&wanted, &who, &post("event"), "email"));
-        assert!(wants(&wanted, &who, &post(CRITICAL), INBOX));
-        assert!(wants(&Wanted::new(), &who, &post(CRITICAL), "email"));
-    }
-
-    #[test]
-    fn the_text_of_an_item_is_bounded_and_ends_before_its_link() {
-        assert_eq!(body("a\nb\n\n/console/x\n", "/console/x"), "a\nb");
-        assert_eq!(body("a\0b", ""), "a\u{fffd}b");
-        assert_eq!(body(&"ä".repeat(5000), "").len(), MAX_BODY_BYTES);
-    }
-}
+mod tests;

@@ -89,7 +89,7 @@ pub(crate) async fn list(
 
 /// How many there are, counted up to a bound.
 pub(crate) async fn count(conn: &mut Conn, most: i64) -> Result<i64, DbError> {
-    let sql = "SELECT count(*) FROM (SELECT id FROM channel LIMIT $1) AS some";
+    let sql = "SELECT count(*) FROM (SELECT id FROM channel LIMIT $1) AS counted";
     let row = conn.query_opt(sql, &[most.into()]).await?.unwrap_or_default();
     cells(row).and_then(|[count]| count.int())
 }

@@ -4,7 +4,7 @@
 use std::io::{Error as IoError, Write};
 use std::sync::LazyLock;
 
-use minijinja::value::{Rest, Serde, Value as Cell};
+use minijinja::value::{Serde, Value as Cell};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 use serde_json::Value;
 
@@ -77,15 +77,16 @@ pub(crate) fn render(part: Part, source: &str, data: &Value) -> Result<String, S
         return Err("a subject is one line".to_owned());
     }
     scan::check(source)?;
-    let template = ENGINE.template_from_named_str(part.name(), source).map_err(said)?;
+    let template =
+        ENGINE.template_from_named_str(part.name(), source).map_err(|error| said(&error))?;
     let mut out = Bounded(Vec::new());
     match template.render_captured_to(Cell::from(Serde(data)), &mut out) {
         Ok(_) => String::from_utf8(out.0).map_err(|_| "it is not UTF-8".to_owned()),
-        Err(error) => Err(said(error)),
+        Err(error) => Err(said(&error)),
     }
 }
 
-fn said(error: Error) -> String {
+fn said(error: &Error) -> String {
     match error.kind() {
         ErrorKind::OutOfFuel => format!("it takes more than {FUEL} steps"),
         ErrorKind::WriteFailure => format!("it makes more than {MAX_OUTPUT_BYTES} bytes"),
@@ -114,8 +115,8 @@ impl Write for Bounded {
     }
 }
 
-fn truncate(text: String, most: Rest<usize>) -> String {
-    let most = most.first().copied().unwrap_or(MOST);
+fn truncate(text: String, most: Option<usize>) -> String {
+    let most = most.unwrap_or(MOST);
     match text.char_indices().nth(most) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
         None => text,
@@ -123,7 +124,7 @@ fn truncate(text: String, most: Rest<usize>) -> String {
 }
 
 /// Names and values of an object's members, the first ones.
-fn items(value: Cell) -> Vec<Cell> {
+fn items(value: &Cell) -> Vec<Cell> {
     let Ok(names) = value.try_iter() else { return Vec::new() };
     let pair = |name: Cell| {
         let member = value.get_item(&name).unwrap_or_default();

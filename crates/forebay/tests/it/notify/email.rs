@@ -93,7 +93,10 @@ mod scenario {
         let tries = s.get("/v1/deliveries/n2-d/attempts").await.expect(200);
         let first = &tries["items"][0];
         assert_eq!((&first["outcome"], &first["status"]), (&json!("refused"), &json!(550)));
-        until(s, &format!("&channel={later}"), |items| items[0]["tries"] == 1).await;
+        until(s, &format!("&channel={later}"), |items| {
+            items[0]["state"] == "waiting" && items[0]["tries"] == 1
+        })
+        .await;
         let tries = s.get("/v1/deliveries/n1-d/attempts").await.expect(200);
         let first = &tries["items"][0];
         assert_eq!((&first["outcome"], &first["status"]), (&json!("deferred"), &json!(451)));

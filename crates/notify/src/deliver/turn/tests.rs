@@ -16,9 +16,11 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
+use crate::channel;
+use crate::channel::stored::Settings;
 use crate::config::NotifyConfig;
 use crate::post::{Post, To, post};
-use crate::sql::channel::Kept;
+use crate::sql::channel::{Kept, State};
 use crate::sql::delivery::{self, Wanted};
 use crate::{Deps, Notify};
 
