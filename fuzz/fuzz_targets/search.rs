@@ -43,9 +43,7 @@ fn has(data: &Value, field: usize, test: &WordTest) -> bool {
         found |= match test {
             WordTest::Word(word) | WordTest::Value(word) => terms.contains(word),
             WordTest::Prefix(begin) => terms.iter().any(|term| term.starts_with(begin)),
-            WordTest::Phrase(phrase) => {
-                (0..terms.len()).any(|at| terms[at..].starts_with(phrase))
-            }
+            WordTest::Phrase(phrase) => (0..terms.len()).any(|at| terms[at..].starts_with(phrase)),
         };
     });
     found

@@ -44,6 +44,7 @@ pub(crate) async fn postgres(
     // As a length of time: the server has a clock of its own.
     let sql = "SELECT count(*) FROM pg_stat_activity \
                WHERE datname = current_database() AND pid <> pg_backend_pid() \
+               AND backend_type IS DISTINCT FROM 'autovacuum worker' \
                AND xact_start < clock_timestamp() - make_interval(secs => $1)";
     let row = conn.query_opt(sql, &[before.elapsed().as_secs_f64().into()]).await?;
     let [open] = cells(row.unwrap_or_default())?;

@@ -150,6 +150,8 @@ fn a_query_at_its_limits_has_an_answer() {
     assert!(ask(&phrase("b")));
     assert!(!ask(&phrase("c")));
     assert!(!ask(&phrase("b a")));
+    let marked = read(&phrase("b"), &schema, Mode::Lenient).unwrap().unwrap();
+    assert_eq!(marked.highlight(&data.to_string()).len(), 1);
     // A value that is longer than values are has none.
     assert!(!ask(&format!("k:{}", "x".repeat(2000))));
     let prefixes: Vec<String> = (0..63).map(|n| format!("-x{n}*")).collect();
@@ -182,6 +184,10 @@ fn fragments_are_cut_between_words() {
             }
         }
     }
+    let twice = format!("needle {}needle {}", "hay ".repeat(41), "hay ".repeat(41));
+    let marked = query.highlight(&json!({"m": twice}).to_string());
+    let shown: usize = marked[0].1.iter().map(|f| f.replace(['…', '/'], "").len() - 12).sum();
+    assert!(marked[0].1.len() == 2 && shown <= twice.len(), "{marked:?}");
     let giant = "needle".to_owned() + &"x".repeat(5000);
     let marked = read("needle*", &schema, Mode::Lenient).unwrap().unwrap();
     let marked = marked.highlight(&json!({"m": giant}).to_string());

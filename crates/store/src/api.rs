@@ -67,6 +67,8 @@ pub struct StreamDocument {
     pub first_seq: i64,
     /// The last position.
     pub last_seq: i64,
+    /// How many records there are: all positions, but for those of records that were erased.
+    pub records: i64,
     /// The typed columns.
     pub indexes: Vec<Index>,
 }

@@ -99,6 +99,7 @@ impl Store {
         tokio::join!(
             self.inner.held.run(),
             tasks::access::run(&self.inner),
+            tasks::erase::run(&self.inner.db),
             tasks::fill::run(&self.inner.db),
             tasks::index::run(&self.inner),
             tasks::outbox::run(&self.inner),

@@ -66,19 +66,20 @@ fn within(sql: &mut Sql, stream: i64, condition: &Condition, window: Window) {
     sql.bind(Bound::Int(window.limit));
 }
 
-/// How many positions a stream keeps, and how many records it has.
+/// How many records a stream should have, and how many it has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counted {
-    /// From the first that is kept to the last.
+    /// The positions from the first that is kept to the last, but for the two that each erased record
+    /// leaves without one.
     pub expected: i64,
     /// The records.
     pub found: i64,
 }
 
-/// Counts a stream's positions and its records, in one look.
+/// Counts the records that a stream should have and has, in one look.
 pub async fn holes(conn: &mut Conn, stream: i64) -> Result<Counted, DbError> {
     let sql = format!(
-        "SELECT last_seq - first_seq + 1, (SELECT count(*) FROM s{stream}) \
+        "SELECT last_seq - first_seq + 1 - 2 * erased, (SELECT count(*) FROM s{stream}) \
          FROM stream_head WHERE stream = $1"
     );
     let row = conn.query_opt(&sql, &[stream.into()]).await?;

@@ -1,5 +1,6 @@
 //! The texts around what was found.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use forebay_model::search::{SearchField, SearchKind};
@@ -7,6 +8,7 @@ use forebay_model::text::words;
 use serde_json::Value;
 
 use super::Has;
+use super::sought::Steps;
 use crate::lower::WordTest;
 
 /// About the most bytes of a fragment, and the most fragments of a field.
@@ -41,50 +43,64 @@ pub(super) fn marked(
 }
 
 /// Which bytes of a text were searched for, in order, apart from each other.
-fn marks(field: &SearchField, tests: &[&WordTest], text: &str) -> Vec<Range<usize>> {
+fn marks<'t>(field: &SearchField, tests: &[&WordTest], text: &'t str) -> Vec<Range<usize>> {
     if field.kind == SearchKind::Keyword {
         let is = tests.iter().any(|test| matches!(test, WordTest::Value(value) if value == text));
         return if is { std::iter::once(0..text.len()).collect() } else { Vec::new() };
     }
-    let (terms, places): (Vec<String>, Vec<Range<usize>>) =
-        words(text).map(|word| (field.term(&word.text), word.at)).unzip();
+    let as_compared = |word: Cow<'t, str>| match field.kind {
+        SearchKind::Text(Some(language)) => Cow::Owned(language.stem(&word)),
+        _ => word,
+    };
+    let (terms, places): (Vec<Cow<'t, str>>, Vec<Range<usize>>) =
+        words(text).map(|word| (as_compared(word.text), word.at)).unzip();
     let mut marked = vec![false; terms.len()];
     for test in tests {
         match test {
             WordTest::Word(wanted) => mark(&terms, &mut marked, |term| term == wanted),
-            WordTest::Prefix(prefix) => mark(&terms, &mut marked, |term| term.starts_with(prefix)),
-            WordTest::Phrase(phrase) => {
-                for at in 0..terms.len() {
-                    let end = at + phrase.len();
-                    if terms.get(at..end).is_some_and(|window| window == phrase.as_slice()) {
-                        marked[at..end].fill(true);
-                    }
-                }
+            WordTest::Prefix(prefix) => {
+                mark(&terms, &mut marked, |term| term.starts_with(prefix.as_str()));
             }
+            WordTest::Phrase(phrase) => mark_phrase(&terms, &mut marked, phrase),
             WordTest::Value(_) => {}
         }
     }
     places.into_iter().zip(marked).filter(|(_, is)| *is).map(|(place, _)| place).collect()
 }
 
-fn mark(terms: &[String], marked: &mut [bool], is: impl Fn(&String) -> bool) {
+fn mark(terms: &[Cow<'_, str>], marked: &mut [bool], is: impl Fn(&str) -> bool) {
     for (term, marked) in terms.iter().zip(marked) {
         *marked = *marked || is(term);
+    }
+}
+
+fn mark_phrase(terms: &[Cow<'_, str>], marked: &mut [bool], phrase: &[String]) {
+    let steps = Steps::of(phrase);
+    let (mut stands, mut done) = (0, 0);
+    for (at, term) in terms.iter().enumerate() {
+        stands = steps.step(stands, |at| phrase.get(at).is_some_and(|word| word == term));
+        if stands == phrase.len() {
+            let from = (at + 1 - stands).max(done);
+            done = at + 1;
+            marked[from..done].fill(true);
+        }
     }
 }
 
 /// The parts of a text around its marks, at most so many.
 fn cut(text: &str, marks: &[Range<usize>], most: usize) -> Vec<String> {
     let mut fragments = Vec::new();
-    let mut left = marks;
+    let (mut left, mut told) = (marks, 0);
     while let (Some(first), true) = (left.first(), fragments.len() < most) {
         // A third of it stands before the first mark.
-        let start = near(text, first.start.saturating_sub(FRAGMENT / 3), false).min(first.start);
+        let start = near(text, first.start.saturating_sub(FRAGMENT / 3), false);
+        // What one fragment shows, the next does not.
+        let start = start.max(told).min(first.start);
         let end = near(text, (start + FRAGMENT).min(text.len()), true).max(first.end);
         let count = left.iter().take_while(|mark| mark.end <= end).count().max(1);
         let (own, rest) = left.split_at(count);
         fragments.push(write(text, start..end, own));
-        left = rest;
+        (left, told) = (rest, end);
     }
     fragments
 }

@@ -11,6 +11,7 @@ mod sought;
 #[cfg(test)]
 mod tests;
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use forebay_model::search::{SearchField, SearchKind};
@@ -50,19 +51,27 @@ pub(crate) fn all_words(
     fields: &Arc<[SearchField]>,
     paths: &mut Paths,
 ) -> Result<Vec<usize>, Unsearchable> {
-    let mut all: Vec<Vec<Has>> = Vec::new();
+    let mut distinct: Vec<Cow<'_, str>> = Vec::new();
     for word in words(text) {
-        let has = anywhere(fields, |field| vec![WordTest::Word(field.term(&word.text))]);
-        if !all.contains(&has) {
-            all.push(has);
+        if !distinct.contains(&word.text) {
+            distinct.push(word.text);
+        }
+        if distinct.len() > MAX_LEAVES {
+            return Err(Unsearchable::TooMany);
         }
     }
-    match all.len() {
-        0 => Err(Unsearchable::NoWord),
-        _ if all.iter().any(Vec::is_empty) => Err(Unsearchable::NoField),
-        1..=MAX_LEAVES => Ok(all.into_iter().map(|has| Sought::add(paths, fields, has)).collect()),
-        _ => Err(Unsearchable::TooMany),
+    if distinct.is_empty() {
+        return Err(Unsearchable::NoWord);
     }
+    let mut wants = Vec::with_capacity(distinct.len());
+    for word in distinct {
+        let has = anywhere(fields, |field| vec![WordTest::Word(field.term(&word))]);
+        if has.is_empty() {
+            return Err(Unsearchable::NoField);
+        }
+        wants.push(Sought::add(paths, fields, has));
+    }
+    Ok(wants)
 }
 
 /// Tests of every text field.

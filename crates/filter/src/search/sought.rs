@@ -109,8 +109,7 @@ struct Term {
 #[derive(Debug, Clone)]
 struct Phrase {
     terms: Vec<usize>,
-    /// How many of the first so many terms stand at their end again (Knuth, Morris, Pratt).
-    again: Vec<usize>,
+    steps: Steps,
     want: usize,
 }
 
@@ -122,7 +121,8 @@ impl Look {
             WordTest::Word(word) => self.term(word).wants.push(want),
             WordTest::Phrase(phrase) => {
                 let terms: Vec<usize> = phrase.iter().map(|word| self.term(word).number).collect();
-                self.phrases.extend(Phrase::new(terms, want));
+                let steps = Steps::of(&terms);
+                self.phrases.push(Phrase { terms, steps, want });
             }
         }
     }
@@ -164,7 +164,13 @@ impl Look {
             let wants = term.map_or(&[][..], |term| &term.wants);
             wants.iter().for_each(|want| fulfil(found, *want));
             for (phrase, stands) in self.phrases.iter().zip(&mut stands) {
-                *stands = phrase.step(*stands, term.map(|term| term.number));
+                let number = term.map(|term| term.number);
+                *stands = match number {
+                    Some(_) => {
+                        phrase.steps.step(*stands, |at| phrase.terms.get(at) == number.as_ref())
+                    }
+                    None => 0,
+                };
                 if *stands == phrase.terms.len() {
                     fulfil(found, phrase.want);
                 }
@@ -179,26 +185,32 @@ fn fulfil(found: &mut Found, want: usize) {
     }
 }
 
-impl Phrase {
-    fn new(terms: Vec<usize>, want: usize) -> Option<Phrase> {
-        let mut phrase = Phrase { again: vec![0], terms, want };
-        let mut stands = 0;
-        for at in 1..phrase.terms.len() {
-            stands = phrase.step(stands, phrase.terms.get(at).copied());
-            phrase.again.push(stands);
+/// Finds a run of words in a text, each word of which is looked at once (Knuth, Morris, Pratt).
+#[derive(Debug, Clone)]
+pub(super) struct Steps {
+    /// How many of the first so many words of the run stand at their end again.
+    again: Vec<usize>,
+}
+
+impl Steps {
+    pub(super) fn of<T: PartialEq>(run: &[T]) -> Steps {
+        let (mut steps, mut stands) = (Steps { again: Vec::with_capacity(run.len()) }, 0);
+        for (at, word) in run.iter().enumerate() {
+            if at > 0 {
+                stands = steps.step(stands, |at| run.get(at) == Some(word));
+            }
+            steps.again.push(stands);
         }
-        (!phrase.terms.is_empty()).then_some(phrase)
+        steps
     }
 
-    /// How many of its terms stand at the end of a text, once another word came.
-    fn step(&self, mut stands: usize, term: Option<usize>) -> usize {
-        let Some(term) = term else { return 0 };
-        loop {
-            if self.terms.get(stands) == Some(&term) {
-                return stands + 1;
-            }
+    /// How many words of the run stand at the end of a text, once another word came; `is` says whether
+    /// it is the word of the run at a place.
+    pub(super) fn step(&self, mut stands: usize, is: impl Fn(usize) -> bool) -> usize {
+        while !is(stands) {
             let Some(before) = stands.checked_sub(1) else { return 0 };
             stands = self.again.get(before).copied().unwrap_or(0);
         }
+        stands + 1
     }
 }

@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 const RECORD: &[&str] = &["stream", "seq", "version", "received_at"];
 /// What the server writes beside a stream's definition.
 const STREAM: &[&str] =
-    &["name", "version", "epoch", "created_at", "first_seq", "last_seq", "indexes"];
+    &["name", "version", "epoch", "created_at", "first_seq", "last_seq", "records", "indexes"];
 
 /// An exported record as an envelope; `None` where it is one, or is no object.
 pub(super) fn of_sender(record: &str) -> Option<String> {

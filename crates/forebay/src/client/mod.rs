@@ -3,6 +3,7 @@
 mod chunks;
 mod doctor;
 mod envelope;
+mod erase;
 mod index;
 mod keys;
 mod login;
@@ -23,6 +24,7 @@ use serde_json::Value;
 use crate::Failure;
 
 pub(crate) use doctor::DoctorArgs;
+pub(crate) use erase::EraseArgs;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
@@ -78,6 +80,8 @@ pub(crate) enum ClientCommand {
     Export(ExportArgs),
     /// Look whether all is well, and what to do where it is not: exit status 0, 1 or 2.
     Doctor(DoctorArgs),
+    /// Erase a record: its content goes for good.
+    Erase(EraseArgs),
     /// Make, list, rotate or revoke API keys.
     Key {
         #[command(subcommand)]
@@ -102,6 +106,7 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Tail(args) => tail::tail(args).await,
             ClientCommand::Stream { command } => streams::run(command).await,
             ClientCommand::Export(args) => streams::export(args).await,
+            ClientCommand::Erase(args) => erase::erase(args).await,
             ClientCommand::Key { command } => keys::run(command).await,
             ClientCommand::Login(args) => login::login(args).await,
             ClientCommand::Logout(args) => login::logout(args).await,

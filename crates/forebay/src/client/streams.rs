@@ -129,8 +129,7 @@ async fn list(forebay: &Forebay, json: bool) -> Result<(), Failure> {
     let mut table = Table::new();
     table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["name", "records", "version", "created"]);
     for stream in &streams {
-        let seq = |name: &str| stream[name].as_i64().unwrap_or(0);
-        let records = seq("last_seq") - seq("first_seq") + 1;
+        let records = stream["records"].as_i64().unwrap_or(0);
         let text = |name: &str| stream[name].as_str().unwrap_or_default().to_owned();
         table.add_row([
             text("name"),

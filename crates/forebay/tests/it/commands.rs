@@ -291,3 +291,20 @@ async fn the_demo_prints_what_the_commands_take() {
     demo.wait().unwrap();
     told(&list);
 }
+
+#[tokio::test]
+async fn a_record_is_erased_by_whoever_says_so() {
+    let s = Server::start(Engine::Sqlite).await;
+    s.put("/v1/streams/orders", orders()).await.expect(201);
+    let records = json!([{"id": "a/b", "data": {"n": 1}}, {"id": "c", "data": {"n": 2}}]);
+    s.post("/v1/streams/orders/records?envelope=true", records).await.expect(200);
+    let asked = run(&s, &["erase", "orders", "a/b"]);
+    assert_eq!(asked.status.code(), Some(2), "nobody is there to be asked");
+    assert!(String::from_utf8_lossy(&asked.stderr).contains("--yes"));
+    let erased = told(&run(&s, &["erase", "orders", "a/b", "--yes", "--json"]));
+    let erased: Value = serde_json::from_str(&erased).unwrap();
+    assert_eq!((&erased["id"], &erased["seq"]), (&json!("a/b"), &json!(3)));
+    assert_eq!(run(&s, &["erase", "orders", "z", "--yes"]).status.code(), Some(1));
+    let table = told(&run(&s, &["stream", "list"]));
+    assert!(table.lines().any(|line| line.contains("orders") && line.contains(" 1 ")), "{table}");
+}

@@ -11,6 +11,8 @@ mod commands;
 mod cookies;
 mod crash;
 mod doors;
+mod erasure;
+mod erasure_load;
 mod events;
 mod factors;
 mod faults;

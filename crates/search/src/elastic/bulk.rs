@@ -1,6 +1,7 @@
 //! Sends documents in pieces that a server takes, until each is in, or never will be.
 
 use std::collections::{HashSet, VecDeque};
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -15,6 +16,9 @@ use crate::layout::Layout;
 const MAX_BYTES: usize = 8 << 20;
 /// Documents of one request.
 const MAX_DOCUMENTS: usize = 5_000;
+
+/// How long a server may take to write that.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A document to be written.
 pub(super) struct Write {
@@ -106,7 +110,8 @@ async fn one(
     loop {
         tried += 1;
         let body: String = piece.iter().map(|write| write.lines.as_str()).collect();
-        let answer = match client.ask(&Call::lines(path.as_str(), body)).await {
+        let call = Call::lines(path.as_str(), body).patient(PATIENCE);
+        let answer = match client.ask(&call).await {
             Err(fault) if fault.status == 413 => return Ok(Some(piece)),
             answer => answer?,
         };

@@ -100,12 +100,23 @@ impl Server {
         if !found.iter().any(|index| index.name == name) {
             return Err(SearchError::Damaged(format!("{name} is not there")));
         }
+        // What was written to it is seen before it answers: positions do not seem to go back.
+        self.client.ask(&Call::post(format!("{name}/_refresh"), &json!({}))).await?;
         let mut actions = vec![json!({"add": {"index": name, "alias": self.names.live(stream)}})];
         let others = found.iter().filter(|index| index.name != name);
         actions.extend(others.map(|index| json!({"remove_index": {"index": index.name}})));
-        // All of it happens, or nothing; done twice, the second one changes nothing.
-        self.client.ask(&Call::post("_aliases", &json!({"actions": actions}))).await?;
-        Ok(())
+        // All of it happens, or nothing.
+        match self.client.ask(&Call::post("_aliases", &json!({"actions": actions}))).await {
+            // It has happened, and the first answer was lost; or somebody else did something.
+            Err(fault) if fault.is_gone() => {
+                let found = self.of_stream(stream).await?;
+                let is_live = found.iter().any(|index| index.name == name && index.live);
+                let other =
+                    || SearchError::Unavailable(format!("{name} is not the live index yet"));
+                is_live.then_some(()).ok_or_else(other)
+            }
+            answer => answer.map(drop).map_err(SearchError::from),
+        }
     }
 
     pub(super) async fn discard(&self, stream: i64, name: Option<&str>) -> Result<(), SearchError> {

@@ -73,6 +73,11 @@ impl Call {
         Call { body: body.to_string().into(), ..Call::new(Method::POST, path) }
     }
 
+    /// Without a body: some actions refuse one.
+    pub(super) fn act(path: impl Into<String>) -> Call {
+        Call::new(Method::POST, path)
+    }
+
     pub(super) fn lines(path: impl Into<String>, body: impl Into<Bytes>) -> Call {
         let call = Call::new(Method::POST, path);
         Call { content: "application/x-ndjson", body: body.into(), ..call }

@@ -8,6 +8,10 @@ use crate::error::SearchError;
 /// The most characters of what a server says that are passed on.
 const MAX_REASON: usize = 300;
 
+const NO_INDEX: &str = "index_not_found_exception";
+/// Servers have no name for it.
+const NO_DOCUMENT: &str = "no document";
+
 /// A refusal.
 #[derive(Debug)]
 pub(super) struct Fault {
@@ -31,7 +35,12 @@ impl Fault {
 
     /// Whether the index, or the alias, is not there.
     pub(super) fn is_gone(&self) -> bool {
-        self.status == 404
+        self.kind == NO_INDEX
+    }
+
+    /// Whether the index is there, and the document is not.
+    pub(super) fn is_no_document(&self) -> bool {
+        self.kind == NO_DOCUMENT
     }
 }
 
@@ -68,7 +77,9 @@ pub(super) fn check(answer: Answer) -> Result<Json, Fault> {
         (401, _) => SearchError::Unfit(CREDENTIALS.to_owned()),
         (403, "cluster_block_exception") => SearchError::Unavailable(text),
         (403, _) => SearchError::Unfit(format!("{RIGHTS}: {text}")),
-        (404, _) => SearchError::Damaged(text),
+        (404, NO_INDEX) => SearchError::Damaged(text),
+        // What stands before the server says so as well.
+        (404, _) => SearchError::Unavailable(text),
         (408 | 429 | 500.., _) => SearchError::Unavailable(text),
         _ => SearchError::Internal(text),
     };
@@ -91,6 +102,9 @@ impl Said {
         match body.get("error") {
             Some(Json::String(reason)) => Said { kind: String::new(), reason: cut(reason) },
             Some(error) => Said::of(error),
+            None if body.get("found") == Some(&Json::Bool(false)) => {
+                Said { kind: NO_DOCUMENT.to_owned(), reason: String::new() }
+            }
             None => Said { kind: String::new(), reason: String::new() },
         }
     }

@@ -29,8 +29,10 @@ pub(super) fn index(layout: &Layout, deployment: &str, refresh: Duration, door: 
     }
     add("id".to_owned(), json!({"type": "keyword"}));
     add("checksum".to_owned(), held());
-    // It is asked for before it is searchable, and nothing else of a document is kept.
-    add("position".to_owned(), json!({"type": "long", "index": false, "store": true}));
+    // They are asked for before they are searchable, and nothing else of a document is kept.
+    for name in ["position", "erased"] {
+        add(name.to_owned(), json!({"type": "long", "index": false, "store": true}));
+    }
     for column in &layout.columns {
         let kind = match column.scalar() {
             ScalarType::String => json!({"type": "keyword"}),

@@ -22,6 +22,9 @@ use crate::layout::Layout;
 /// How long a server may take to merge an index.
 const MERGING: Duration = Duration::from_secs(30 * 60);
 
+/// Stands for the number that a change of the position is about to get.
+const NOW: i64 = -1;
+
 /// An index that is written.
 pub struct Writer {
     server: Arc<Server>,
@@ -38,6 +41,8 @@ struct Position {
     position: i64,
     number: i64,
     term: i64,
+    /// The last change of it with which something was erased.
+    erased: Option<i64>,
 }
 
 impl Writer {
@@ -69,11 +74,12 @@ impl Writer {
     pub async fn write(&mut self, batch: Batch) -> Result<Written, SearchError> {
         self.begin()?;
         let writes = bulk::writes(&self.layout, &batch);
-        let position = batch.position;
+        let (position, erases) = (batch.position, !batch.erased.is_empty());
         drop(batch);
         let refused = bulk::send(&self.server.client, &door(&self.index), writes).await?;
-        if position > self.at.position {
-            self.at = self.at.moved(&self.server, &self.index, position).await?;
+        if position > self.at.position || erases {
+            let position = position.max(self.at.position);
+            self.at = self.at.moved(&self.server, &self.index, (position, erases)).await?;
         }
         self.is_broken = false;
         Ok(Written { refused })
@@ -83,23 +89,24 @@ impl Writer {
     ///
     /// A server keeps what was replaced, whatever is merged, until it knows that no copy of the index
     /// needs it to catch up; it looks twice a minute. Until then this ends with
-    /// [`SearchError::Unavailable`].
+    /// [`SearchError::Unavailable`], for records that were erased soon after they came.
     ///
     /// # Errors
     /// When that fails; it may be tried again.
     pub async fn expunge(&mut self) -> Result<(), SearchError> {
         let client = &self.server.client;
+        let Some(erased) = self.at.erased else { return Ok(()) };
         let path = format!(
             "{}/_stats?level=shards&filter_path=indices.*.shards.*.retention_leases.leases",
             self.index
         );
         let kept = kept_from(&client.ask(&Call::get(path)).await?);
-        if kept.is_some_and(|kept| kept <= self.at.number) {
+        if kept.is_some_and(|kept| kept <= erased) {
             let what = "what was erased is kept for other copies of the index for up to a minute";
             return Err(SearchError::Unavailable(what.to_owned()));
         }
         let path = format!("{}/_forcemerge?only_expunge_deletes=true&flush=true", self.index);
-        client.ask(&Call::post(path, &json!({})).patient(MERGING)).await?;
+        client.ask(&Call::act(path).patient(MERGING)).await?;
         Ok(())
     }
 
@@ -129,13 +136,15 @@ fn kept_from(stats: &Json) -> Option<i64> {
 impl Position {
     /// The position as it was last written, searchable or not.
     async fn read(server: &Server, index: &str) -> Result<Option<Position>, SearchError> {
-        let path = format!("{index}/_doc/{POSITION}?stored_fields=position&_source=false");
+        let path = format!("{index}/_doc/{POSITION}?stored_fields=position,erased&_source=false");
         let answer = match server.client.ask(&Call::get(path)).await {
-            Err(fault) if fault.is_gone() && fault.kind.is_empty() => return Ok(None),
+            Err(fault) if fault.is_no_document() => return Ok(None),
             answer => answer?,
         };
-        let position = answer.pointer("/fields/position/0").and_then(Json::as_i64);
-        Position::of(&answer, position.ok_or_else(unread)?).map(Some)
+        let field = |name: &str| answer.pointer(&format!("/fields/{name}/0"))?.as_i64();
+        let at = Position::of(&answer, field("position").ok_or_else(unread)?)?;
+        let erased = field("erased").map(|erased| if erased == NOW { at.number } else { erased });
+        Ok(Some(Position { erased, ..at }))
     }
 
     /// Begins at 0, unless somebody else has meanwhile.
@@ -155,16 +164,23 @@ impl Position {
         self,
         server: &Server,
         index: &str,
-        position: i64,
+        (position, erases): (i64, bool),
     ) -> Result<Position, SearchError> {
+        let mut body = json!({"position": position});
+        if let Some(erased) = self.erased.filter(|_| !erases).or(erases.then_some(NOW)) {
+            body["erased"] = erased.into();
+        }
         let path = format!(
             "{}/_doc/{POSITION}?require_alias=true&if_seq_no={}&if_primary_term={}",
             door(index),
             self.number,
             self.term
         );
-        match server.client.once(&Call::put(path, &json!({"position": position}))).await {
-            Ok(answer) => Position::of(&answer, position),
+        match server.client.once(&Call::put(path, &body)).await {
+            Ok(answer) => {
+                let at = Position::of(&answer, position)?;
+                Ok(Position { erased: if erases { Some(at.number) } else { self.erased }, ..at })
+            }
             Err(fault) if fault.status == 409 => {
                 Err(SearchError::Fenced(format!("{index} is not at {} any more", self.position)))
             }
@@ -174,6 +190,7 @@ impl Position {
 
     fn of(answer: &Json, position: i64) -> Result<Position, SearchError> {
         let number = |name: &str| answer.get(name).and_then(Json::as_i64).ok_or_else(unread);
-        Ok(Position { position, number: number("_seq_no")?, term: number("_primary_term")? })
+        let (number, term) = (number("_seq_no")?, number("_primary_term")?);
+        Ok(Position { position, number, term, erased: None })
     }
 }

@@ -248,6 +248,9 @@ impl Inner {
     fn shard(&self, stream: i64, name: &str) -> Result<Arc<Shard>, SearchError> {
         let mut shards = lock(&self.shards);
         let key = (stream, name.to_owned());
+        if !self.folder.generation(stream, name).is_dir() {
+            shards.remove(&key);
+        }
         if let Some(shard) = shards.get(&key) {
             return Ok(shard.clone());
         }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tantivy::query::{ConstScorer, EmptyScorer, EnableScoring, Explanation, Query, Scorer, Weight};
 use tantivy::{DocId, DocSet, Score, SeekDangerResult, SegmentReader, TERMINATED, TantivyError};
 
-/// Whether a document of a segment passes.
-pub(super) type Passes = Box<dyn Fn(DocId) -> bool + Send>;
+/// Whether a document of a segment passes; they come in order, each once.
+pub(super) type Passes = Box<dyn FnMut(DocId) -> bool + Send>;
 
 /// What is asked of documents.
 pub(super) trait Pick: Send + Sync + 'static {
@@ -41,12 +41,50 @@ impl Weight for Picked {
     fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
         Ok(match self.0.of(reader)? {
             None => Box::new(EmptyScorer),
-            Some(passes) => {
-                let mut documents = Documents { at: 0, end: reader.max_doc(), passes };
-                documents.forward(0);
-                Box::new(ConstScorer::new(documents, boost))
-            }
+            Some(passes) => Box::new(ConstScorer::new(Documents::new(reader, passes), boost)),
         })
+    }
+
+    fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
+        Err(TantivyError::InvalidArgument("nothing to explain".into()))
+    }
+}
+
+/// Documents that another query does not find. tantivy's own exclusion asks some queries for
+/// documents that they have passed already, which they do not bear.
+#[derive(Debug)]
+pub(super) struct Lacking(Box<dyn Query>);
+
+impl Lacking {
+    pub(super) fn query(query: Box<dyn Query>) -> Box<dyn Query> {
+        Box::new(Lacking(query))
+    }
+}
+
+impl Clone for Lacking {
+    fn clone(&self) -> Lacking {
+        Lacking(self.0.box_clone())
+    }
+}
+
+impl Query for Lacking {
+    fn weight(&self, scoring: EnableScoring<'_>) -> tantivy::Result<Box<dyn Weight>> {
+        Ok(Box::new(LackingWeight(self.0.weight(scoring)?)))
+    }
+}
+
+struct LackingWeight(Box<dyn Weight>);
+
+impl Weight for LackingWeight {
+    fn scorer(&self, reader: &SegmentReader, boost: Score) -> tantivy::Result<Box<dyn Scorer>> {
+        let mut found = self.0.scorer(reader, 1.0)?;
+        let passes: Passes = Box::new(move |doc| {
+            if found.doc() < doc {
+                found.seek(doc);
+            }
+            found.doc() != doc
+        });
+        Ok(Box::new(ConstScorer::new(Documents::new(reader, passes), boost)))
     }
 
     fn explain(&self, _: &SegmentReader, _: DocId) -> tantivy::Result<Explanation> {
@@ -61,9 +99,15 @@ struct Documents {
 }
 
 impl Documents {
+    fn new(reader: &SegmentReader, passes: Passes) -> Documents {
+        let mut documents = Documents { at: 0, end: reader.max_doc(), passes };
+        documents.forward(0);
+        documents
+    }
+
     fn forward(&mut self, from: DocId) -> DocId {
-        let mut next = from..self.end;
-        self.at = next.find(|doc| (self.passes)(*doc)).unwrap_or(TERMINATED);
+        let passes = &mut self.passes;
+        self.at = (from..self.end).find(|doc| passes(*doc)).unwrap_or(TERMINATED);
         self.at
     }
 }
@@ -82,6 +126,9 @@ impl DocSet for Documents {
         if target >= self.end || self.at == TERMINATED {
             self.at = TERMINATED;
             return SeekDangerResult::SeekLowerBound(TERMINATED);
+        }
+        if self.at == target {
+            return SeekDangerResult::Found;
         }
         self.at = target;
         match (self.passes)(target) {

@@ -10,7 +10,7 @@ use tantivy::query::{
 use tantivy::schema::IndexRecordOption;
 
 use super::fields::{Fields, Held};
-use super::pick::Picked;
+use super::pick::{Lacking, Picked};
 use super::tested::{self, Compared};
 use crate::error::SearchError;
 
@@ -32,7 +32,7 @@ pub(super) fn matching(fields: &Fields, condition: &Condition) -> Found {
             Picked::query(Compared { operator: *operator, left, right })
         }
         Condition::Words(Words { field, test, positive: true }) => words(fields, *field, test)?,
-        Condition::Words(_) => every(fields, std::slice::from_ref(condition))?,
+        Condition::Words(Words { field, test, .. }) => Lacking::query(words(fields, *field, test)?),
     })
 }
 
@@ -42,19 +42,11 @@ fn held(fields: &Fields, place: Place) -> Result<&Held, SearchError> {
 }
 
 fn every(fields: &Fields, parts: &[Condition]) -> Found {
-    let mut clauses = Vec::with_capacity(parts.len());
-    for part in parts {
-        clauses.push(match part {
-            Condition::Words(Words { field, test, positive: false }) => {
-                (Occur::MustNot, words(fields, *field, test)?)
-            }
-            part => (Occur::Must, matching(fields, part)?),
-        });
-    }
-    if clauses.iter().all(|(occur, _)| *occur == Occur::MustNot) {
-        clauses.push((Occur::Must, Box::new(AllQuery)));
-    }
-    Ok(Box::new(BooleanQuery::new(clauses)))
+    let clauses = parts.iter().map(|part| matching(fields, part)).collect::<Result<Vec<_>, _>>()?;
+    Ok(match clauses.is_empty() {
+        true => Box::new(AllQuery),
+        false => Box::new(BooleanQuery::intersection(clauses)),
+    })
 }
 
 fn any(fields: &Fields, parts: &[Condition]) -> Found {

@@ -124,12 +124,13 @@ impl Best {
             return Score::MIN;
         }
         let worst = self.heap.peek().map_or(Score::MIN, |worst| Score::from_bits(worst.0.score));
-        match self.words > SAME {
+        let least = match self.words > SAME {
             // As far as rounding may go.
             true => worst * (1.0 - (self.words + 1) as Score * Score::EPSILON),
-            // One with the same score may be newer.
-            false => worst.next_down(),
-        }
+            false => worst,
+        };
+        // One with the same score may be newer.
+        least.next_down()
     }
 
     fn hits(self) -> Vec<Hit> {

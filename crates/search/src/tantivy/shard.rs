@@ -119,6 +119,11 @@ impl Shard {
         Ok(())
     }
 
+    /// An error that is none when the index was dropped meanwhile.
+    pub(super) fn excused(&self, error: SearchError) -> Result<(), SearchError> {
+        if self.folder.is_dir() { Err(error) } else { Ok(()) }
+    }
+
     /// Reads every file through. Blocks.
     pub(super) fn verify(&self) -> Result<(), SearchError> {
         let wrong = self.index.validate_checksum().map_err(from_tantivy)?;

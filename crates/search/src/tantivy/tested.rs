@@ -5,8 +5,7 @@ use std::sync::Arc;
 use forebay_filter::ast::Operator;
 use forebay_filter::lower::{Bound, Test};
 use tantivy::query::{
-    AllQuery, BooleanQuery, EmptyQuery, ExistsQuery, FastFieldRangeQuery, Occur, Query, TermQuery,
-    TermSetQuery,
+    EmptyQuery, ExistsQuery, FastFieldRangeQuery, Query, TermQuery, TermSetQuery,
 };
 use tantivy::schema::IndexRecordOption;
 use tantivy::tokenizer::MAX_TOKEN_LEN;
@@ -14,7 +13,7 @@ use tantivy::{SegmentReader, Term};
 
 use super::column::{Spot, Values, damaged};
 use super::fields::{Held, Kind};
-use super::pick::{Passes, Pick, Picked};
+use super::pick::{Lacking, Passes, Pick, Picked};
 
 /// The query of a test. NULL passes none but [`Test::Absent`].
 pub(super) fn query(held: &Held, test: &Test) -> Box<dyn Query> {
@@ -25,10 +24,7 @@ pub(super) fn query(held: &Held, test: &Test) -> Box<dyn Query> {
     let term = |bound: &Bound| term(held, bound);
     match test {
         Test::Present => present(held),
-        Test::Absent => Box::new(BooleanQuery::new(vec![
-            (Occur::Must, Box::new(AllQuery) as Box<dyn Query>),
-            (Occur::MustNot, present(held)),
-        ])),
+        Test::Absent => Lacking::query(present(held)),
         Test::Compare(Operator::Equal, bound) if is_term(held, bound) => match term(bound) {
             Some(term) => Box::new(TermQuery::new(term, IndexRecordOption::Basic)),
             None => picked(),

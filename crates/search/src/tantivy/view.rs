@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use tantivy::query::AllQuery;
-use tantivy::query::{EnableScoring, Query as _};
+use tantivy::query::{AllQuery, EnableScoring, Query as _};
 use tantivy::{Searcher, u64_to_i64};
 use tokio::sync::Semaphore;
 

@@ -129,7 +129,8 @@ impl Core {
         let core = self.clone();
         tokio::task::spawn_blocking(move || {
             let merged = running.wait().map_err(from_tantivy);
-            if let Err(error) = merged.and_then(|_| core.shard.refresh()) {
+            let merged = merged.and_then(|_| core.shard.refresh());
+            if let Err(error) = merged.or_else(|error| core.shard.excused(error)) {
                 tracing::warn!(stream = core.shard.layout.stream, %error, "segments were not merged");
             }
             *lock(&core.merges) -= 1;

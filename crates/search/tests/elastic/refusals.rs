@@ -88,6 +88,14 @@ async fn a_busy_server_is_asked_again_and_a_broken_one_is_unavailable() {
     assert_eq!(fake.count(), 2 + 4);
     let said = engine.check().await;
     assert!(matches!(said, Err(SearchError::Unavailable(_))), "{said:?}");
+    // Something before the server that knows no way to it has not lost an index.
+    let good = (200, ELASTIC, version("8.18.0"));
+    let lost = (404, "", "<html>no</html>".to_owned());
+    let fake = Fake::new(vec![good, (200, ELASTIC, "{}".to_owned()), lost]).await;
+    let engine = Engine::open(&settings(&fake.url)).await.unwrap();
+    for said in [engine.view(1).await.err(), engine.streams().await.err()] {
+        assert!(matches!(said, Some(SearchError::Unavailable(_))), "{said:?}");
+    }
 }
 
 #[tokio::test]

@@ -1,10 +1,14 @@
 //! What is written, by whom, and what is left of it when a server or a writer ends.
 
 use forebay_filter::lower::{Condition, WordTest, Words};
-use forebay_search::elastic::{Engine, View};
+use forebay_search::elastic::{Engine, View, Writer};
+use forebay_search::settings::Outside;
 use forebay_search::{Ask, Batch, Document, Erased, SearchError};
 use forebay_testkit::{Product, SearchServer, Stop, lacks};
 
+use serde_json::{Value as Json, json};
+
+use crate::fake::Fake;
 use crate::suite::documents::layout;
 use crate::{Place as Home, ask, both, documents, settings};
 
@@ -115,7 +119,9 @@ async fn what_is_erased_never_comes_back(url: String) {
     assert_eq!((marked(&view).await, view.count(&all()).await.unwrap()), left);
     let windows: i64 = view.windows(64).await.unwrap().iter().map(|window| window.count).sum();
     assert_eq!(windows, 6);
-    // What was replaced is merged away, or the server says that it is kept for a while.
+    // What was replaced is merged away, or the server says that it is kept for a while; also to a
+    // writer that has not erased it.
+    let mut writer = home.engine.writer(17, &made.name).await.unwrap();
     let merged = writer.expunge().await;
     let stats = ask("GET", &url, &format!("{}/_stats/docs", made.name), "").await;
     let is_gone = stats.contains(r#""deleted":0"#);
@@ -170,6 +176,43 @@ async fn a_refused_document_is_told_and_the_others_are_in(url: String) {
     home.engine.promote(17, &made.name).await.unwrap();
     assert_eq!(home.view(17, 5).await.count(&all()).await.unwrap(), 4);
     home.leave().await;
+}
+
+/// A writer at 7 whose last erasure was change 3 of the index, on a server that keeps what was
+/// replaced from some change on.
+async fn erased_at_3(kept: i64) -> (Fake, Writer) {
+    let name = format!("t-s17-{}", "0".repeat(32));
+    let good = |body: Json| (200, "", body.to_string());
+    let meta = json!({"forebay": {"deployment": "this one", "layout": layout(17)}});
+    let leases = json!({"leases": [{"retaining_seq_no": 900}, {"retaining_seq_no": kept}]});
+    let fake = Fake::new(vec![
+        good(json!({"version": {"distribution": "opensearch", "number": "2.19.1"}})),
+        good(json!({})),
+        good(json!({&name: {"mappings": {"_meta": meta}}})),
+        good(json!({"found": true, "_seq_no": 8, "_primary_term": 1,
+            "fields": {"position": [7], "erased": [3]}})),
+        good(json!({"indices": {&name: {"shards": {"0": [{"retention_leases": leases}]}}}})),
+        good(json!({"_shards": {"failed": 0}})),
+    ])
+    .await;
+    let settings = Outside { prefix: "t".to_owned(), ..settings(&fake.url) };
+    let engine = Engine::open(&settings).await.unwrap();
+    let writer = engine.writer(17, &name).await.unwrap();
+    (fake, writer)
+}
+
+#[tokio::test]
+async fn what_no_copy_needs_is_merged_away() {
+    let (fake, mut writer) = erased_at_3(3).await;
+    assert_eq!(writer.position(), 7);
+    assert!(matches!(writer.expunge().await, Err(SearchError::Unavailable(_))));
+    assert_eq!(fake.count(), 5);
+    let (fake, mut writer) = erased_at_3(4).await;
+    writer.expunge().await.unwrap();
+    let asked = fake.asked.lock().unwrap()[5].to_lowercase();
+    assert!(asked.contains("_forcemerge?only_expunge_deletes=true"), "{asked}");
+    // One of the makers refuses a body here.
+    assert!(!asked.contains("content-type"), "{asked}");
 }
 
 /// A server of a test's own, which is struck.

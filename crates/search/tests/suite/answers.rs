@@ -45,7 +45,8 @@ pub(crate) async fn orders_and_their_pages(engine: &Engine, stream: i64, seed: u
         orders.push(Order { place: last, descending: rng.chance(50) });
         let meant = naive::sorted(&filled.layout, &expected(&filled, &question.ask()), &orders);
         let limit = 1 + rng.below(120);
-        let (mut found, mut after): (Vec<(i64, Vec<Cell>)>, Option<Vec<Cell>>) = (vec![], None);
+        let mut found: Vec<(i64, Vec<Cell>)> = Vec::new();
+        let mut after: Option<Vec<Cell>> = None;
         loop {
             let hits = Hits {
                 ask: question.ask(),

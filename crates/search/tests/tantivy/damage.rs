@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::Path;
 
-use forebay_filter::lower::{Condition, Place};
+use forebay_filter::lower::Place;
 use forebay_search::ask::Facet;
 use forebay_search::{Ask, Batch, Engine, Grouping, Hits, Key, Order, Part, SearchError, View};
 

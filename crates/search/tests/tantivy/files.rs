@@ -2,9 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use forebay_filter::lower::Condition;
+use forebay_filter::lower::{Bound, Condition};
 use forebay_search::settings::Inside;
-use forebay_search::{Batch, Engine, Erased, SearchError, Settings};
+use forebay_search::{Ask, Batch, Engine, Erased, SearchError, Settings};
 
 use crate::open;
 use crate::suite::documents::{document, documents, layout};
@@ -26,12 +26,14 @@ pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     found
 }
 
-fn holds(folder: &Path, word: &str) -> bool {
+/// The files that have a word, but for its first letters: those it may share with another.
+fn holding(folder: &Path, word: &str) -> Vec<PathBuf> {
+    let rest = word.as_bytes().get(3..).unwrap();
     let within = |path: &PathBuf| {
         let bytes = std::fs::read(path).unwrap_or_default();
-        bytes.windows(word.len()).any(|window| window == word.as_bytes())
+        bytes.windows(rest.len()).any(|window| window == rest)
     };
-    files(folder).iter().any(within)
+    files(folder).into_iter().filter(within).collect()
 }
 
 #[tokio::test]
@@ -102,6 +104,7 @@ async fn two_indexes_are_written_at_once_and_no_more() {
 #[tokio::test]
 async fn erased_words_are_in_no_file() {
     const WORDS: [&str; 4] = ["supercalifragilistic", "plaintag", "columntext", "erasedid"];
+    let spelt = &WORDS[1..];
     let folder = tempfile::tempdir().unwrap();
     let engine = open(folder.path()).await;
     let mut writer = fresh(&engine, &layout(9)).await;
@@ -113,22 +116,26 @@ async fn erased_words_are_in_no_file() {
             let mut secret = document(&mut rng, 25);
             secret.fields[0] = vec![vec![WORDS[0].to_owned()]];
             secret.fields[2] = vec![vec![WORDS[1].to_owned()]];
-            secret.columns[0] = Some(forebay_filter::lower::Bound::Text(WORDS[2].to_owned()));
+            secret.columns[0] = Some(Bound::Text(WORDS[2].to_owned()));
             secret.id = WORDS[3].to_owned();
             made[4] = secret;
         }
         let position = first + 9;
         writer.write(Batch { documents: made, erased: Vec::new(), position }).await.unwrap();
     }
-    // The dictionaries of words are compressed by their common beginnings; these have none.
-    assert!(WORDS.iter().all(|word| holds(folder.path(), word)));
+    // Columns spell values out. Words stand in automata: they go with their segment.
+    let old: Vec<PathBuf> = spelt.iter().flat_map(|word| holding(folder.path(), word)).collect();
+    assert!(spelt.iter().all(|word| !holding(folder.path(), word).is_empty()));
     let erased = vec![Erased { seq: 51, erased_seq: 25, id: WORDS[3].to_owned() }];
     let seen = engine.view(9).await.unwrap().unwrap();
     writer.write(Batch { documents: Vec::new(), erased, position: 51 }).await.unwrap();
     writer.expunge().await.unwrap();
-    for word in WORDS {
-        assert!(!holds(folder.path(), word), "{word}");
+    for word in spelt {
+        assert_eq!(holding(folder.path(), word), Vec::<PathBuf>::new(), "{word}");
     }
+    let segments: Vec<_> = old.iter().map(|file| file.file_stem().unwrap()).collect();
+    let is_old = |file: &PathBuf| segments.contains(&file.file_stem().unwrap());
+    assert!(!files(folder.path()).iter().any(is_old));
     // Who looked at it before still sees what was there then.
     assert_eq!(seqs(&seen, &Condition::All).await.len(), 50);
     let view = engine.view(9).await.unwrap().unwrap();
@@ -156,4 +163,48 @@ async fn segments_are_merged_while_batches_come() {
     assert!(files(folder.path()).iter().filter(is_segment).count() < 40);
     let view = engine.view(2).await.unwrap().unwrap();
     assert_eq!(seqs(&view, &Condition::All).await, (1..=150).collect::<Vec<i64>>());
+}
+
+/// A full disk ends a writer; when there is space again, the next one goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "wants a file system of a few megabytes in FOREBAY_TEST_SMALL_DISK"]
+async fn a_full_disk_is_waited_for() {
+    let disk = PathBuf::from(std::env::var_os("FOREBAY_TEST_SMALL_DISK").unwrap());
+    let ballast = disk.join("ballast");
+    // All but a few hundred kilobytes.
+    let mut file = std::fs::File::create(&ballast).unwrap();
+    while std::io::Write::write_all(&mut file, &[1; 1 << 16]).is_ok() {}
+    file.set_len(file.metadata().unwrap().len() - (5 << 16)).unwrap();
+    drop(file);
+    let folder = tempfile::tempdir_in(&disk).unwrap();
+    let engine = open(folder.path()).await;
+    let mut writer = fresh(&engine, &layout(2)).await;
+    let name = engine.generations(2).await.unwrap()[0].name.clone();
+    let mut rng = Rng::new(8);
+    let mut full = 0;
+    let mut position = 0;
+    while position < 6_000 {
+        let made = documents(&mut rng, position + 1..=position + 500);
+        let batch = Batch { documents: made, erased: Vec::new(), position: position + 500 };
+        match writer.write(batch).await {
+            Ok(_) => position += 500,
+            Err(SearchError::Unavailable(_)) => {
+                full += 1;
+                assert!(full < 50, "there is space again");
+                let seen = engine.view(2).await.unwrap().unwrap();
+                assert_eq!(seen.indexed_seq(), position);
+                drop(writer);
+                if full == 3 {
+                    std::fs::remove_file(&ballast).unwrap();
+                }
+                writer = engine.writer(2, &name).await.unwrap();
+                assert_eq!(writer.position(), position);
+            }
+            Err(error) => panic!("{error:?} at {position}"),
+        }
+    }
+    assert!(full >= 3, "it was full");
+    let view = engine.view(2).await.unwrap().unwrap();
+    let ask = Ask { condition: &Condition::All, up_to: i64::MAX, without: &[] };
+    assert_eq!(view.count(&ask).await.unwrap(), 6_000);
 }

@@ -1,5 +1,12 @@
 //! The engine inside: the behaviour of every engine, and what is its own — files.
-#![allow(missing_docs, clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "tests")]
+#![allow(
+    missing_docs,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "tests"
+)]
 
 #[path = "../suite/mod.rs"]
 mod suite;

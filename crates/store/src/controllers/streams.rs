@@ -303,6 +303,7 @@ async fn describe(conn: &mut Conn, stream: &Stream) -> Result<Option<Value>, DbE
     out.insert("created_at".into(), stream.created_at.to_string().into());
     out.insert("first_seq".into(), span.first_seq.into());
     out.insert("last_seq".into(), span.last_seq.into());
+    out.insert("records".into(), span.records().into());
     let indexes = stream.columns.iter().map(|column| {
         let field = column.path.to_string();
         json!({"field": field, "type": column.scalar.name(), "state": column.state.name()})

@@ -43,7 +43,7 @@ const PLACE: &str = "<seq> or <epoch>-<seq>";
         ("Last-Event-ID" = Option<String>, Header, description = "As after, when a connection is taken up again; then no snapshot is sent"),
     ),
     responses(
-        (status = 200, description = "Events: create, snapshot, snapshot_end, heartbeat, gap, error", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events: create, snapshot, snapshot_end, delete (of an erased record, for whoever sees all of the stream), heartbeat, gap, error", body = String, content_type = "text/event-stream"),
         (status = 101, description = "The same events over a WebSocket"),
         (status = "default", description = "What went wrong", body = forebay_http::api::Problem, content_type = "application/problem+json"),
     )
@@ -115,12 +115,14 @@ impl Wanted {
     ) -> Result<Admitted, Error> {
         let stream = store.inner.catalog.stream(&self.stream).await?;
         let Sight { mut filters, auth } = Sight::of(&who, &stream);
+        let sees_all = filters.is_empty();
         filters.extend(compile(self.filter.as_deref(), &stream, path)?.map(Arc::new));
         let wish = Wish { filters, auth: Some(auth) };
         let mut conn = store.inner.db.reader(Look::Point).await?;
         let here = positions(&mut conn, &stream).await?;
         drop(conn);
-        let start = Start { wish, who, after: self.after, snapshot: self.snapshot, here };
+        let (after, snapshot) = (self.after, self.snapshot);
+        let start = Start { wish, sees_all, who, after, snapshot, here };
         let admission = Admission::take(store)?;
         Ok(Admitted { follower: Follower::new(store, stream, start), _admission: admission })
     }

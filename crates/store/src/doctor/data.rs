@@ -24,8 +24,10 @@ pub(super) async fn log_gap_free(inner: &Inner) -> Result<Vec<Finding>, DbError>
             records += counted.found;
             continue;
         }
-        let measured =
-            format!("{}: {} positions and {} records", head.name, counted.expected, counted.found);
+        let measured = format!(
+            "{}: {} records were numbered and not erased, {} are there",
+            head.name, counted.expected, counted.found
+        );
         let advice =
             "records are lost, or there are more than were numbered: restore from a backup";
         findings.push(Finding::fail(LOG_GAP_FREE, measured, advice));

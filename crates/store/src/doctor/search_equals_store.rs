@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use forebay_contract::Catalog;
 use forebay_db::log::read::{Page, page, reach};
-use forebay_db::{Db, DbError, Look, Order};
+use forebay_db::log::tombstone::tombstones;
+use forebay_db::{Conn, Db, DbError, Look, Order};
 use forebay_search::{Layout, View, Window, document};
 
 use super::Finding;
@@ -16,6 +17,8 @@ pub(super) const ID: &str = "search.index_equals_store";
 const WINDOW: i64 = 65_536;
 /// Records and bytes of one read.
 const PAGE: (i64, i64) = (2_000, 2 << 20);
+/// Most tombstones that are looked at behind an index.
+const MOST_ERASED: i64 = 100_000;
 
 /// Compares all indexes.
 pub(super) async fn check(inner: &Inner) -> Result<Vec<Finding>, DbError> {
@@ -98,7 +101,11 @@ async fn compare(
         Err(DbError::Gone(_)) => return Ok(Compared::Gone),
         Err(error) => return Err(error),
     };
-    Ok(match first_difference(&stored, &indexed) {
+    // What was erased since is in the index still, and perhaps no more in the log as it was read.
+    let mut conn = inner.db.reader(Look::Point).await?;
+    let since = erased_after(&mut conn, (stream, up_to)).await?;
+    drop(conn);
+    Ok(match first_difference(&stored, &indexed, &since) {
         None => Compared::Same(stored.iter().map(|window| window.count).sum()),
         Some((number, stored, indexed)) => {
             let (from, to) = (number * WINDOW, ((number + 1) * WINDOW - 1).min(up_to));
@@ -120,13 +127,27 @@ async fn windows(view: &View) -> Result<Vec<Window>, String> {
     view.windows(WINDOW).await.map_err(|error| error.to_string())
 }
 
-/// The first window that is not the same on both sides; both are in order.
+/// The windows in which records were erased after a position.
+async fn erased_after(
+    conn: &mut Conn,
+    (stream, position): (i64, i64),
+) -> Result<BTreeSet<i64>, DbError> {
+    let erased = tombstones(conn, stream, (position, i64::MAX), MOST_ERASED).await?;
+    Ok(erased.iter().map(|tombstone| tombstone.erased_seq / WINDOW).collect())
+}
+
+/// The first window that is not the same on both sides, which are in order; some are not looked at.
 fn first_difference(
     stored: &[Window],
     indexed: &[Window],
+    but: &BTreeSet<i64>,
 ) -> Option<(i64, Option<Window>, Option<Window>)> {
-    let numbers: BTreeSet<i64> =
-        stored.iter().chain(indexed).filter(|w| w.count > 0).map(|w| w.number).collect();
+    let numbers: BTreeSet<i64> = stored
+        .iter()
+        .chain(indexed)
+        .filter(|w| w.count > 0 && !but.contains(&w.number))
+        .map(|w| w.number)
+        .collect();
     let find = |windows: &[Window], number| {
         windows.iter().find(|window| window.number == number && window.count > 0).copied()
     };
@@ -178,14 +199,16 @@ mod tests {
 
     #[test]
     fn the_first_difference_is_named() {
-        let all = [window(0, 3, 7), window(2, 1, 9)];
-        assert_eq!(first_difference(&all, &all), None);
+        let (all, none) = ([window(0, 3, 7), window(2, 1, 9)], BTreeSet::new());
+        assert_eq!(first_difference(&all, &all, &none), None);
         // A window without records is none.
         let more = [window(0, 3, 7), window(1, 0, 0), window(2, 1, 9)];
-        assert_eq!(first_difference(&all, &more), None);
+        assert_eq!(first_difference(&all, &more, &none), None);
         let other = [window(0, 3, 7), window(2, 1, 8)];
-        assert_eq!(first_difference(&all, &other), Some((2, Some(all[1]), Some(other[1]))));
-        assert_eq!(first_difference(&all, &all[1..]), Some((0, Some(all[0]), None)));
-        assert_eq!(first_difference(&[], &all), Some((0, None, Some(all[0]))));
+        assert_eq!(first_difference(&all, &other, &none), Some((2, Some(all[1]), Some(other[1]))));
+        // Something in it was erased since.
+        assert_eq!(first_difference(&all, &other, &BTreeSet::from([2])), None);
+        assert_eq!(first_difference(&all, &all[1..], &none), Some((0, Some(all[0]), None)));
+        assert_eq!(first_difference(&[], &all, &none), Some((0, None, Some(all[0]))));
     }
 }

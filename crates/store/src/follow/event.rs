@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use forebay_db::log::Tombstone;
 use forebay_model::record::Record;
 
 /// One event. Events of records are shared by all who get them.
 #[derive(Debug, Clone)]
 pub(crate) struct Event {
     name: &'static str,
-    /// The record's position; 0 for events of none.
+    /// The record's position, or the tombstone's; 0 for events of neither.
     seq: i64,
     /// Where a subscriber that has heard it goes on; none while a snapshot is not whole, so that who
     /// drops out of it begins anew.
@@ -32,6 +33,15 @@ impl Event {
         Event::record("create", Some(format!("{epoch}-{}", record.seq)), stream, record)
     }
 
+    /// A record that was erased.
+    pub(crate) fn deleted(epoch: i64, tombstone: &Tombstone) -> Event {
+        let mut data = String::from("{\"id\":");
+        forebay_model::json::write_string(&tombstone.id, &mut data);
+        data.push_str(&format!(",\"seq\":{}}}", tombstone.seq));
+        let id = Some(format!("{epoch}-{}", tombstone.seq));
+        Event { seq: tombstone.seq, ..Event::with("delete", id, data) }
+    }
+
     /// A record of a snapshot.
     pub(crate) fn in_snapshot(stream: &str, record: &Record) -> Event {
         Event::record("snapshot", None, stream, record)
@@ -44,7 +54,7 @@ impl Event {
         Event { seq: record.seq, ..Event::with(name, id, data) }
     }
 
-    /// The record's position; 0 for events of none.
+    /// The record's position, or the tombstone's; 0 for events of neither.
     pub(crate) fn seq(&self) -> i64 {
         self.seq
     }

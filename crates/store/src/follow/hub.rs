@@ -2,21 +2,24 @@
 //!
 //! The hub reads each record once, asks the matcher who wants it, and puts it into their queues. A
 //! queue that is full is closed: its subscriber reads the log by itself until it is up to date again.
-//! So nobody waits for anybody, and nothing is lost.
+//! So nobody waits for anybody, and nothing is lost. A record that is erased is told of in the same way;
+//! queues that may still hold it are thrown away, with the same end.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use forebay_db::log::read::{Page, page, span};
-use forebay_db::{Db, DbError, Look, Order};
+use forebay_db::log::Tombstone;
+use forebay_db::log::read::span;
+use forebay_db::{Db, DbError, Look};
 use forebay_filter::{Matcher, View, Wish};
 use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use tokio::sync::mpsc;
 
 use super::event::Event;
+use super::piece::{Entry, Piece};
 
 const PAGE: i64 = 200;
 /// Events that wait for one subscriber.
@@ -50,6 +53,10 @@ struct Members {
 struct Queue {
     events: mpsc::Sender<Event>,
     waiting: Arc<AtomicUsize>,
+    /// What is in it may not be handed out any more.
+    void: Arc<AtomicBool>,
+    /// Whether erased records are told of.
+    sees_all: bool,
 }
 
 /// A subscriber's place in a hub; it leaves when this is dropped.
@@ -59,6 +66,7 @@ pub(crate) struct Seat {
     key: u64,
     events: mpsc::Receiver<Event>,
     waiting: Arc<AtomicUsize>,
+    void: Arc<AtomicBool>,
 }
 
 impl Hubs {
@@ -88,32 +96,35 @@ impl Hubs {
 
 impl Hub {
     /// Takes a seat. What comes after the position that is returned will be in its queue.
-    pub(crate) fn join(self: &Arc<Self>, wish: Wish) -> (Seat, i64) {
+    pub(crate) fn join(self: &Arc<Self>, wish: Wish, sees_all: bool) -> (Seat, i64) {
         let (events, receiver) = mpsc::channel(QUEUE_EVENTS);
-        let waiting = Arc::new(AtomicUsize::new(0));
+        let (waiting, void) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
         let mut members = self.members();
         let key = members.next;
         members.next += 1;
         members.matcher.insert(key, wish);
-        members.queues.insert(key, Queue { events, waiting: waiting.clone() });
+        let queue = Queue { events, waiting: waiting.clone(), void: void.clone(), sees_all };
+        members.queues.insert(key, queue);
         // Under the lock no record is being told, so that this is exact.
         let position = self.position.load(Ordering::Acquire);
         drop(members);
-        (Seat { hub: self.clone(), key, events: receiver, waiting }, position)
+        (Seat { hub: self.clone(), key, events: receiver, waiting, void }, position)
     }
 
     fn members(&self) -> MutexGuard<'_, Members> {
         self.members.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells records to those who want them.
-    fn tell(&self, records: &[Record]) {
-        let Some(last) = records.last() else { return };
+    /// Tells a piece of the log to those who want it.
+    fn tell(&self, piece: &Piece) {
         let mut members = self.members();
-        for record in records {
-            members.tell(&self.stream, record);
+        for entry in piece.entries() {
+            match entry {
+                Entry::Record(record) => members.tell(&self.stream, record),
+                Entry::Tombstone(tombstone) => members.tell_erased(&self.stream, tombstone),
+            }
         }
-        self.position.store(last.seq, Ordering::Release);
+        self.position.store(piece.up_to, Ordering::Release);
     }
 
     /// Closes all queues: who sits here finds out by reading.
@@ -135,6 +146,25 @@ impl Members {
                 late.push(key);
             }
         });
+        for key in late {
+            self.leave(key);
+        }
+    }
+
+    /// Tells of an erased record. A queue in which something waits may hold it: it is thrown away, and
+    /// its subscriber finds in the log what it has not heard yet.
+    fn tell_erased(&mut self, stream: &Stream, tombstone: &Tombstone) {
+        let event = Event::deleted(stream.epoch, tombstone);
+        let mut late = Vec::new();
+        for (key, queue) in &self.queues {
+            let holds = queue.waiting.load(Ordering::Acquire) > 0;
+            if holds {
+                queue.void.store(true, Ordering::Release);
+            }
+            if holds || (queue.sees_all && !queue.put(&event)) {
+                late.push(*key);
+            }
+        }
         for key in late {
             self.leave(key);
         }
@@ -166,6 +196,9 @@ impl Seat {
     /// What is in the queue now, about so many bytes of it, without waiting; `None` when it is
     /// closed and empty.
     pub(crate) fn ready(&mut self, bytes: usize) -> Option<Vec<Event>> {
+        if self.is_void() {
+            return None;
+        }
         let (mut events, mut taken) = (Vec::new(), 0);
         while taken < bytes {
             match self.events.try_recv() {
@@ -183,8 +216,13 @@ impl Seat {
 
     /// Waits for the next event; `None` when the queue is closed and empty.
     pub(crate) async fn next(&mut self) -> Option<Event> {
-        let event = self.events.recv().await?;
+        let event = self.events.recv().await.filter(|_| !self.is_void())?;
         Some(self.taken(event))
+    }
+
+    /// Whether what is in the queue may not be handed out any more.
+    fn is_void(&self) -> bool {
+        self.void.load(Ordering::Acquire)
     }
 
     fn taken(&self, event: Event) -> Event {
@@ -225,17 +263,19 @@ async fn read(hub: Weak<Hub>, db: Db) {
     }
 }
 
-/// Tells the next records; says how many there were.
+/// Tells what comes next; says how much there was.
 async fn next_page(hub: &Arc<Hub>, db: &Db) -> Result<usize, DbError> {
     let after = hub.position.load(Ordering::Acquire);
-    let wanted =
-        Page { order: Order::SeqAscending, after: Some((after, 0)), up_to: i64::MAX, limit: PAGE };
+    let stream = hub.stream.number;
     let mut conn = db.reader(Look::Point).await?;
-    let records = page(&mut conn, hub.stream.number, wanted).await?;
-    if records.is_empty() && span(&mut conn, hub.stream.number).await?.is_none() {
-        return Err(DbError::Gone(hub.stream.name.clone()));
+    let here = span(&mut conn, stream).await?;
+    let here = here.ok_or_else(|| DbError::Gone(hub.stream.name.clone()))?;
+    if here.last_seq <= after {
+        return Ok(0);
     }
+    let erased = here.erased > 0;
+    let piece = Piece::read(&mut conn, stream, (after, here.last_seq), PAGE, erased).await?;
     drop(conn);
-    hub.tell(&records);
-    Ok(records.len())
+    hub.tell(&piece);
+    Ok(usize::try_from(piece.up_to - after).unwrap_or(1))
 }

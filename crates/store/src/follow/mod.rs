@@ -3,13 +3,15 @@
 
 pub(crate) mod event;
 pub(crate) mod hub;
+mod piece;
 
+use std::num::NonZero;
 use std::sync::Arc;
 use std::time::Duration;
 
 use forebay_contract::Catalog;
-use forebay_db::log::read::{Page, Span, page, span};
-use forebay_db::{DbError, Look, Order};
+use forebay_db::log::read::{Span, span};
+use forebay_db::{DbError, Look};
 use forebay_filter::{View, Wish};
 use forebay_model::principal::{Principal, RECORDS_READ};
 use forebay_model::record::Record;
@@ -21,6 +23,7 @@ use tokio::time::Instant;
 use crate::Store;
 use event::Event;
 use hub::Seat;
+use piece::{Entry, Piece};
 
 /// Most records of one read…
 const PAGE: i64 = 500;
@@ -38,6 +41,9 @@ const NEAR: i64 = 2_000;
 pub(crate) struct Start {
     /// Only records that match, and that may be seen.
     pub(crate) wish: Wish,
+    /// Whether no rule and no key's filter narrows what may be seen: only then is it told what was
+    /// erased, since nobody knows any more whether that could be seen.
+    pub(crate) sees_all: bool,
     /// Who follows.
     pub(crate) who: Arc<Principal>,
     /// After this position, of this epoch where one is named; from now on without it.
@@ -53,6 +59,7 @@ pub(crate) struct Follower {
     store: Store,
     stream: Arc<Stream>,
     wish: Wish,
+    sees_all: bool,
     who: Arc<Principal>,
     /// Moves when rights or rules changed: then both are looked at again.
     changes: watch::Receiver<u64>,
@@ -97,6 +104,7 @@ impl Follower {
             store: store.clone(),
             stream,
             wish: start.wish,
+            sees_all: start.sees_all,
             who: start.who,
             looked_at: *store.inner.access_changes.borrow(),
             changes: store.inner.access_changes.subscribe(),
@@ -204,24 +212,20 @@ impl Follower {
                 self.joined_at.unwrap_or(here.last_seq)
             }
         };
-        let (order, after) = (Order::SeqAscending, Some((self.after, 0)));
-        let wanted = Page { order, after, up_to, limit: self.page };
-        let records = page(&mut conn, self.stream.number, wanted).await?;
+        // Whoever gets a snapshot has nothing of what was erased before.
+        let erased = self.sees_all && self.snapshot_to.is_none();
+        let window = (self.after, up_to);
+        let piece = Piece::read(&mut conn, self.stream.number, window, self.page, erased).await?;
         drop(conn);
-        if !records.is_empty() {
-            let bytes: usize = records.iter().map(|record| record.data.len()).sum();
-            let fit = PAGE_BYTES / (bytes / records.len() + 1);
+        if let Some(found) = NonZero::new(piece.records.len()) {
+            let bytes: usize = piece.records.iter().map(|record| record.data.len()).sum();
+            let fit = PAGE_BYTES / (bytes / found + 1);
             self.page = i64::try_from(fit).unwrap_or(PAGE).clamp(1, PAGE);
         }
         // From here on nothing waits: a read that is given up midway loses no event.
         let mut events = std::mem::take(&mut self.first);
-        let (name, epoch) = (self.stream.name.as_str(), self.stream.epoch);
-        let matching = records.iter().filter(|record| self.takes(record));
-        events.extend(matching.map(|record| match self.snapshot_to {
-            Some(_) => Event::in_snapshot(name, record),
-            None => Event::created((name, epoch), record),
-        }));
-        self.after = records.last().map_or(up_to.max(self.after), |last| last.seq);
+        events.extend(piece.entries().filter_map(|entry| self.told(&entry)));
+        self.after = piece.up_to;
         if self.after >= up_to {
             self.joined_at = None;
             if self.snapshot_to.take().is_some() {
@@ -229,6 +233,19 @@ impl Follower {
             }
         }
         Ok(events)
+    }
+
+    /// What is told of an entry of the log, if anything.
+    fn told(&self, entry: &Entry<'_>) -> Option<Event> {
+        let (name, epoch) = (self.stream.name.as_str(), self.stream.epoch);
+        match entry {
+            Entry::Tombstone(tombstone) => Some(Event::deleted(epoch, tombstone)),
+            Entry::Record(record) if !self.takes(record) => None,
+            Entry::Record(record) if self.snapshot_to.is_some() => {
+                Some(Event::in_snapshot(name, record))
+            }
+            Entry::Record(record) => Some(Event::created((name, epoch), record)),
+        }
     }
 
     /// Ends the subscription when its rights, or the stream's rules, are not what they were.
@@ -250,7 +267,7 @@ impl Follower {
     fn join(&mut self, head: i64) {
         let inner = &self.store.inner;
         let hub = inner.hubs.of(&inner.db, &self.stream, head);
-        let (seat, position) = hub.join(self.wish.clone());
+        let (seat, position) = hub.join(self.wish.clone(), self.sees_all);
         self.seat = Some(seat);
         self.joined_at = Some(position);
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use forebay_db::log::read::{Page, page, reach, span};
+use forebay_db::log::tombstone::{Tombstone, tombstones};
 use forebay_db::{Db, DbError, Look, Order};
 use forebay_model::record::Record;
 use forebay_search::{Batch, Document, Erased, Layout};
@@ -13,11 +14,16 @@ const PAGE: (i64, i64) = (2_000, 2 << 20);
 /// times as much.
 pub(crate) const BATCH: (i64, i64) = (10_000, 4 << 20);
 
+/// Tombstones of one batch.
+const ERASED: i64 = 20_000;
+
 /// A part of the log.
 pub(crate) struct Part {
     pub(crate) batch: Batch,
     /// The head when it was read; a batch that reaches it is the last one for now.
     pub(crate) head: i64,
+    /// How many records of the stream were ever erased.
+    pub(crate) erased: i64,
 }
 
 /// Reads what comes after a position; `None` when the stream is gone.
@@ -46,9 +52,10 @@ pub(crate) async fn next(
         let documents = documents.await.map_err(|e| DbError::Internal(e.to_string()))?;
         batch.documents.extend(documents);
     }
-    batch.position = position;
-    batch.erased = erased(db, layout.stream, (after, position)).await?;
-    Ok(Some(Part { batch, head }))
+    (batch.erased, batch.position) = erased(db, layout.stream, (after, position)).await?;
+    // What stands behind the last tombstone of a long row of them comes with the next batch.
+    batch.documents.retain(|document| document.seq <= batch.position);
+    Ok(Some(Part { batch, head, erased: span.erased }))
 }
 
 /// Reads a page, and says up to where the log is read with it.
@@ -70,8 +77,16 @@ fn bytes(record: &Record) -> i64 {
     i64::try_from(record.data.len()).unwrap_or(i64::MAX)
 }
 
-/// What was erased by tombstones of a stretch of the log.
-#[expect(clippy::unused_async, reason = "tombstones are being made beside this")]
-async fn erased(_db: &Db, _stream: i64, _between: (i64, i64)) -> Result<Vec<Erased>, DbError> {
-    Ok(Vec::new())
+/// What was erased by tombstones of a stretch of the log, and up to where that is all of it.
+async fn erased(db: &Db, stream: i64, between: (i64, i64)) -> Result<(Vec<Erased>, i64), DbError> {
+    let mut conn = db.reader(Look::Point).await?;
+    let found = tombstones(&mut conn, stream, between, ERASED).await?;
+    let full = i64::try_from(found.len()).is_ok_and(|found| found >= ERASED);
+    let up_to = found.last().filter(|_| full).map_or(between.1, |last| last.seq);
+    let erased = found.into_iter().map(|Tombstone { seq, erased_seq, id, .. }| Erased {
+        seq,
+        erased_seq,
+        id,
+    });
+    Ok((erased.collect(), up_to))
 }

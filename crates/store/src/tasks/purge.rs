@@ -1,9 +1,10 @@
-//! Clears, in short steps, what nobody can reach any more: ids of deleted streams, old keys.
+//! Clears, in short steps, what nobody can reach any more: ids and tombstones of deleted streams, old
+//! keys.
 
 use std::time::Duration;
 
 use forebay_db::log::read::cells;
-use forebay_db::{Conn, DbError, Lane};
+use forebay_db::{Conn, DbError, Lane, Value};
 
 use crate::Inner;
 
@@ -44,6 +45,9 @@ async fn step(conn: &mut Conn, before: i64) -> Result<bool, DbError> {
     let sql = "SELECT id FROM record_id WHERE stream = $1 LIMIT 1000";
     let ids = conn.query(sql, std::slice::from_ref(&stream)).await?;
     if ids.is_empty() {
+        if clear_tombstones(conn, &stream).await? {
+            return Ok(true);
+        }
         conn.execute("DELETE FROM dropped_stream WHERE number = $1", &[stream]).await?;
         return Ok(true);
     }
@@ -53,4 +57,17 @@ async fn step(conn: &mut Conn, before: i64) -> Result<bool, DbError> {
         conn.execute(sql, &[stream.clone(), id]).await?;
     }
     Ok(true)
+}
+
+/// Clears some tombstones of a deleted stream; false when none is left.
+async fn clear_tombstones(conn: &mut Conn, stream: &Value) -> Result<bool, DbError> {
+    let sql = "SELECT seq FROM tombstone WHERE stream = $1 LIMIT 1000";
+    let seqs = conn.query(sql, std::slice::from_ref(stream)).await?;
+    let some = !seqs.is_empty();
+    for row in seqs {
+        let [seq] = cells(row)?;
+        let sql = "DELETE FROM tombstone WHERE stream = $1 AND seq = $2";
+        conn.execute(sql, &[stream.clone(), seq]).await?;
+    }
+    Ok(some)
 }

@@ -95,9 +95,11 @@ impl Bench {
     /// The indexes that are there.
     async fn indexes(&self, s: &Server) -> Vec<String> {
         let Some((url, prefix)) = &self.outside else {
-            let folder = std::fs::read_dir(s.data.path().join("search"));
-            let names = folder.into_iter().flatten().map(|entry| entry.unwrap().file_name());
-            return names.map(|name| name.into_string().unwrap()).collect();
+            // In one process, or in the one that has the part.
+            let folders = ["search", "store/search"].map(|name| s.data.path().join(name));
+            let entries = folders.iter().filter_map(|name| std::fs::read_dir(name).ok()).flatten();
+            let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+            return names.filter(|name| name.starts_with('s')).collect();
         };
         let asked = format!("{url}/_cat/indices/{prefix}-*?h=index");
         let text = crate::support::client().get(asked).send().await.unwrap().text().await.unwrap();

@@ -31,11 +31,12 @@ async fn what_is_no_search_engine_is_refused() {
 async fn an_index_of_somebody_else_is_refused() {
     let Some(bench) = Bench::find(Place::Outside(Product::Elasticsearch)) else { return };
     let (url, prefix) = bench.outside.clone().unwrap();
-    let index = format!("{url}/{prefix}-s1-mine");
+    let name = format!("{prefix}-s1-0123456789abcdef0123456789abcdef");
+    let index = format!("{url}/{name}");
     let made = client().put(&index).json(&json!({})).send().await.unwrap();
     assert!(made.status().is_success());
     let (status, text) = start(&bench.environment());
     client().delete(&index).send().await.unwrap();
     assert_eq!(status, Some(3), "{text}");
-    assert!(text.contains(&format!("{prefix}-s1-mine")), "{text}");
+    assert!(text.contains(&name), "{text}");
 }

@@ -99,6 +99,8 @@ impl Turn<'_> {
             if search.schedule().is_stale(job, now) {
                 return Ok((wrote, false));
             }
+            // Whoever wrote before this may have ended before it was merged away.
+            erased |= index.position.is_none() && part.erased > 0;
             if position > after {
                 erased |= !part.batch.erased.is_empty();
                 let count = part.batch.documents.len();
@@ -106,17 +108,15 @@ impl Turn<'_> {
                 wrote = true;
                 self.note(position, &written, count).await?;
             }
-            if position >= head {
-                if erased {
-                    // Whoever pages through an old view holds files that are to go.
-                    inner.held.let_go(job.stream);
-                    writer.expunge().await?;
-                }
-                return Ok((wrote, true));
-            }
             let now = search.now();
-            if now >= began + SLICE && search.schedule().others_wait(job, now) {
-                return Ok((wrote, false));
+            let over = now >= began + SLICE && search.schedule().others_wait(job, now);
+            if erased && (over || position >= head) {
+                // Whoever pages through an old view holds files that are to go.
+                inner.held.let_go(job.stream);
+                writer.expunge().await?;
+            }
+            if over || position >= head {
+                return Ok((wrote, position >= head));
             }
         }
     }
