@@ -279,3 +279,86 @@ async fn next_page(hub: &Arc<Hub>, db: &Db) -> Result<usize, DbError> {
     hub.tell(&piece);
     Ok(usize::try_from(piece.up_to - after).unwrap_or(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use forebay_model::stream::Definition;
+    use forebay_model::time::Timestamp;
+    use serde_json::json;
+
+    use super::*;
+
+    fn hub() -> Arc<Hub> {
+        let (definition, schema) =
+            Definition::read(&json!({"schema": {"type": "object"}})).unwrap();
+        let stream = Stream {
+            name: "orders".into(),
+            number: 1,
+            epoch: 1,
+            version: 1,
+            created_at: Timestamp::from_micros(0),
+            definition,
+            schema,
+            columns: Arc::from([]),
+        };
+        let (stream, position) = (Arc::new(stream), AtomicI64::new(0));
+        Arc::new(Hub { stream, position, members: Mutex::default() })
+    }
+
+    fn record(seq: i64) -> Piece {
+        let (time, data) = (Timestamp::from_micros(0), "{}".to_owned());
+        let id = seq.to_string();
+        let record = Record { seq, id, version: 1, time, received_at: time, data };
+        Piece { records: vec![record], tombstones: Vec::new(), up_to: seq }
+    }
+
+    fn erased(seq: i64, erased_seq: i64) -> Piece {
+        let (id, erased_at) = (erased_seq.to_string(), Timestamp::from_micros(0));
+        let tombstone = Tombstone { seq, erased_seq, id, erased_at };
+        Piece { records: Vec::new(), tombstones: vec![tombstone], up_to: seq }
+    }
+
+    fn ready(seat: &mut Seat) -> Option<Vec<i64>> {
+        Some(seat.ready(1 << 20)?.iter().map(Event::seq).collect())
+    }
+
+    #[test]
+    fn what_waits_when_a_record_is_erased_is_not_handed_out() {
+        let hub = hub();
+        let (mut slow, _) = hub.join(Wish::default(), true);
+        let (mut quick, _) = hub.join(Wish::default(), true);
+        let (mut narrowed, _) = hub.join(Wish::default(), false);
+        hub.tell(&record(1));
+        assert_eq!(ready(&mut quick), Some(vec![1]));
+        assert_eq!(ready(&mut narrowed), Some(vec![1]));
+        hub.tell(&erased(2, 1));
+        assert_eq!(ready(&mut slow), None, "it reads the log instead");
+        assert_eq!(ready(&mut quick), Some(vec![2]));
+        assert_eq!(ready(&mut narrowed), Some(vec![]), "it is not told");
+        hub.tell(&record(3));
+        assert_eq!(ready(&mut quick), Some(vec![3]));
+        assert_eq!(ready(&mut narrowed), Some(vec![3]));
+        assert_eq!(quick.position(), 3);
+    }
+
+    #[test]
+    fn a_piece_is_told_in_the_log_s_order() {
+        let mut piece = Piece { up_to: 6, ..Piece::default() };
+        for part in [record(1), erased(2, 1), record(3), record(4), erased(5, 3), erased(6, 4)] {
+            piece.records.extend(part.records);
+            piece.tombstones.extend(part.tombstones);
+        }
+        let hub = hub();
+        let (mut seat, _) = hub.join(Wish::default(), true);
+        let told: Vec<i64> = piece
+            .entries()
+            .map(|entry| match entry {
+                Entry::Record(record) => record.seq,
+                Entry::Tombstone(tombstone) => tombstone.seq,
+            })
+            .collect();
+        assert_eq!(told, [1, 2, 3, 4, 5, 6]);
+        hub.tell(&piece);
+        assert_eq!(ready(&mut seat), None);
+    }
+}

@@ -17,7 +17,7 @@ use crate::query::index::{self, Index, Reach};
 /// Where candidates come from.
 pub(crate) enum Source {
     /// The stream's table.
-    Sql(Conn),
+    Sql(Box<Conn>),
     /// The stream's index, then the log.
     Index(Box<Index>),
 }
@@ -48,7 +48,7 @@ impl Source {
                 return Ok(Source::Index(Box::new(index)));
             }
         }
-        Ok(Source::Sql(store.inner.db.reader(Look::Scan).await?))
+        Ok(Source::Sql(Box::new(store.inner.db.reader(Look::Scan).await?)))
     }
 
     /// The index, where it answers.

@@ -11,7 +11,7 @@ mod scenario {
     use crate::aggregate::records::Random;
     use crate::indexing::{Bench, Place};
     use crate::search::plain::{Ask, Doc, texts};
-    use crate::search::sorted;
+    use crate::search::{reach, sorted};
     use crate::support::{Engine, Server, answer};
 
     /// Of each of the three files.
@@ -144,8 +144,8 @@ mod scenario {
                 .map(|(n, record)| json!({"id": format!("r{n}"), "data": record}))
                 .collect();
             let path = format!("{stream}/records?envelope=true&return=minimal");
-            let head = s.post(&path, json!(body)).await.expect(200)["last_seq"].to_string();
-            s.get(&format!("{stream}/search?limit=1&min_seq={head}")).await.expect(200);
+            let head = s.post(&path, json!(body)).await.expect(200)["last_seq"].as_i64().unwrap();
+            reach(&s, set.name, head).await;
             let docs: Vec<Doc> = set.records.iter().map(|record| set.doc(record)).collect();
             for number in 0..QUERIES {
                 let ask = query(&mut random, &docs);

@@ -106,3 +106,10 @@ async fn send(s: &Server, records: Value) -> i64 {
     let path = "/v1/streams/logs/records?envelope=true&return=minimal";
     s.post(path, records).await.expect(200)["last_seq"].as_i64().unwrap()
 }
+
+/// Waits until the index of a stream holds a position, however long that takes.
+async fn reach(s: &Server, stream: &str, seq: i64) {
+    let path = format!("/v1/streams/{stream}/search?limit=1&min_seq={seq}");
+    while s.get(&path).await.status == 504 {}
+    s.get(&path).await.expect(200);
+}

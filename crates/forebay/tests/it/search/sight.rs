@@ -9,7 +9,7 @@ mod scenario {
     use serde_json::{Value, json};
 
     use crate::indexing::{Bench, Place};
-    use crate::search::{found, ids, logs, send, sorted};
+    use crate::search::{ids, logs, reach, send, sorted};
     use crate::support::{Engine, Server, answer};
 
     struct Asker {
@@ -37,7 +37,7 @@ mod scenario {
         s.put("/v1/streams/logs", logs()).await.expect(201);
         let owner = |n: usize| askers.get(n % 3).map_or("nobody", |asker| asker.id.as_str());
         let head = send(&s, (0..60).map(|n| record(n, owner(n))).collect()).await;
-        found(&s, &[("q", "note"), ("min_seq", &head.to_string())]).await;
+        reach(&s, "logs", head).await;
         // The first is answered by the index alone, the others are evaluated or speak of words.
         for rule in [
             "data.host == auth.user_id",

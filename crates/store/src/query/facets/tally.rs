@@ -115,7 +115,7 @@ impl Tally {
                     at.and_then(|at| document.columns.get(at)?.clone()).into_iter().collect()
                 }
             };
-            values.sort_by(|a, b| Term(a.clone()).cmp(&Term(b.clone())));
+            values.sort_by_cached_key(|value| Term(value.clone()));
             values.dedup();
             for value in values {
                 let size = if let Bound::Text(text) = &value { text.len() } else { 0 };
