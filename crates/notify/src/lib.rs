@@ -13,8 +13,8 @@ mod post;
 mod rule;
 mod sql;
 mod tasks;
-mod watch;
 mod template;
+mod watch;
 
 use std::sync::Arc;
 

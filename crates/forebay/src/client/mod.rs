@@ -28,9 +28,9 @@ use crate::Failure;
 
 pub(crate) use channels::ChannelCommand;
 pub(crate) use deliveries::DeliveryCommand;
-pub(crate) use inbox::InboxCommand;
 pub(crate) use doctor::DoctorArgs;
 pub(crate) use erase::EraseArgs;
+pub(crate) use inbox::InboxCommand;
 pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;

@@ -145,7 +145,9 @@ mod scenario {
             "startup_grace": "0s", "receivers": [{"channel": channel}]});
         s.post("/v1/rules", rule).await.expect(201);
         let missed = |came: &[Came], host: &str, kind: &str| {
-            let is = |c: &Came| c.json()["type"] == kind && c.json()["data"]["group"]["data.host"] == host;
+            let is = |c: &Came| {
+                c.json()["type"] == kind && c.json()["data"]["group"]["data.host"] == host
+            };
             came.iter().any(is)
         };
         samples_until(&s, ("a", 1.0), &receiver, |came| missed(came, "b", "alert.firing")).await;
@@ -180,11 +182,13 @@ mod scenario {
             }
         };
         tokio::time::timeout(limit, feed).await.unwrap();
-        let fire = |states: &[String]| states.iter().filter(|state| *state == "firing").count() == 2;
+        let fire =
+            |states: &[String]| states.iter().filter(|state| *state == "firing").count() == 2;
         alerts(&s, fire).await;
         assert!(receiver.came().iter().all(|c| c.json()["data"]["group"]["data.host"] == "b"));
         s.delete(&format!("/v1/silences/{}", text(&made, "id"))).await.expect(204);
-        let told = |came: &[Came]| came.iter().any(|c| c.json()["data"]["group"]["data.host"] == "a");
+        let told =
+            |came: &[Came]| came.iter().any(|c| c.json()["data"]["group"]["data.host"] == "a");
         samples_until(&s, ("a", 95.0), &receiver, told).await;
     }
 
