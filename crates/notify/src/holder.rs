@@ -3,6 +3,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 use forebay_model::{Error, Result};
@@ -35,8 +36,13 @@ fn new_name() -> String {
 }
 
 fn kept(path: &Path) -> std::io::Result<Option<(String, File)>> {
-    let mut file =
-        File::options().create(true).truncate(false).read(true).write(true).open(path)?;
+    let mut file = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .mode(0o600)
+        .open(path)?;
     match file.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Ok(None),

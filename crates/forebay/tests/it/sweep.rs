@@ -21,6 +21,9 @@ struct Objects {
     key: String,
     user: String,
     program: String,
+    channel: String,
+    delivery: String,
+    item: String,
 }
 
 /// Objects that are not there, named as if they were.
@@ -30,7 +33,10 @@ fn nothing() -> Objects {
         session: "0123456789abcdef0123456789abcdef".to_owned(),
         key: id.clone(),
         user: id.clone(),
-        program: id,
+        program: id.clone(),
+        channel: id.clone(),
+        delivery: id,
+        item: "2".to_owned(),
     }
 }
 
@@ -39,11 +45,17 @@ impl Objects {
     /// or role is.
     fn fill(&self, path: &str, there: bool) -> String {
         let own = |yes: &str, no: &str| if there { yes.to_owned() } else { no.to_owned() };
-        let object = match path.trim_end_matches("/rotate") {
+        let verbs = ["/rotate", "/test", "/attempts", "/read", "/preview"];
+        let object = verbs.iter().find_map(|verb| path.strip_suffix(verb)).unwrap_or(path);
+        let object = match object {
             "/v1/me/sessions/{id}" => ("{id}", self.session.clone()),
             "/v1/api-keys/{id}" => ("{id}", self.key.clone()),
             "/v1/users/{id}" => ("{id}", self.user.clone()),
             "/v1/service-accounts/{id}" => ("{id}", self.program.clone()),
+            "/v1/channels/{id}" => ("{id}", self.channel.clone()),
+            "/v1/deliveries/{id}" => ("{id}", self.delivery.clone()),
+            "/v1/inbox/{id}" => ("{id}", self.item.clone()),
+            "/v1/templates/{name}" => ("{name}", own("alert.firing", "nothing")),
             "/v1/roles/{name}" => ("{name}", own("hers", "others")),
             path if path.starts_with("/v1/streams/{stream}") => {
                 let path = path.replace("{stream}", &own("hers", "others"));
@@ -60,6 +72,8 @@ impl Objects {
 fn body(method: &str, path: &str) -> Option<Value> {
     Some(match (method, path) {
         ("patch", "/v1/users/{id}" | "/v1/service-accounts/{id}") => json!({"state": "disabled"}),
+        ("patch", "/v1/channels/{id}") => json!({"name": "x"}),
+        ("put", "/v1/templates/{name}") => json!({"subject": "x"}),
         ("put", "/v1/roles/{name}") => json!({"permissions": []}),
         ("put", "/v1/streams/{stream}") => orders(),
         ("post", "/v1/streams/{stream}/records") => json!({"owner": "x", "n": 1}),
@@ -96,6 +110,9 @@ async fn state(s: &Server) -> Vec<Value> {
         "/v1/users",
         "/v1/api-keys",
         "/v1/service-accounts",
+        "/v1/channels",
+        "/v1/deliveries",
+        "/v1/templates",
         "/v1/roles",
         "/v1/streams/hers",
         "/v1/streams/hers/records",
@@ -116,28 +133,69 @@ fn told(answer: &Answer, path: &str) -> (u16, String) {
     (status, detail)
 }
 
+/// The two roles: hers, and one of somebody on other streams.
+async fn roles(s: &Server) {
+    let mut stream = orders();
+    let own = "data.owner == auth.user_id";
+    stream["access"] = json!({"read": own, "create": own});
+    s.put("/v1/streams/hers", stream).await.expect(201);
+    let own = ["channels:*@own", "deliveries:*@own"];
+    let rights =
+        json!(["keys:write", "streams:read@stream/h*", "records:*@stream/h*", own[0], own[1]]);
+    s.put("/v1/roles/hers", json!({"permissions": rights})).await.expect(201);
+    let far = json!(["keys:write", "streams:*@stream/b*", "records:*@stream/b*", own[0], own[1]]);
+    s.put("/v1/roles/far", json!({"permissions": far})).await.expect(201);
+}
+
+/// What she is told, and what became of it.
+async fn tell(s: &Server, ann: &str, channel: &str) {
+    let told_her = format!(
+        "INSERT INTO inbox_head (account, seq, changes) VALUES ('{ann}', 1, 1); \
+         INSERT INTO inbox (account, seq, notification, category, title, body, link, read_at, \
+         created_at) VALUES ('{ann}', 1, 'n', 'alert', 't', 'b', '/', 0, 4000000000000000); \
+         INSERT INTO notification (id, type, rule, category, time, data, created_at) VALUES \
+         ('n', 'alert.firing', '', 'alert', 1, '{{}}', 4000000000000000); \
+         INSERT INTO delivery (id, notification, channel, address, rule, data, state, due_at, \
+         tries, tries_now, holder, held_until, fence, created_at, done_at) VALUES \
+         ('d', 'n', '{channel}', '', '', '', 2, 1, 1, 1, '', 0, 0, 1, 4000000000000000);"
+    );
+    s.alter(&told_her).await;
+}
+
+/// Somebody with an object of each kind, and a token of hers.
+async fn objects(s: &Server) -> (Objects, String) {
+    roles(s).await;
+    let ann = said(&s.user("ann@example.com", &["hers"]).await, "id");
+    let login = s.login("ann@example.com", PASSWORD).await.expect(200);
+    let token = said(&login, "access_token");
+    let key = json!({"name": "hers", "permissions": ["records:read@stream/hers"]});
+    let key = said(&s.post_by(&token, "/v1/api-keys", key).await.expect(201), "id");
+    let (program, _) = s.program(&["viewer"]).await;
+    let record = json!({"id": "secret", "data": {"owner": ann, "n": 1}});
+    s.post_by(&token, "/v1/streams/hers/records?envelope=true", record).await.expect(200);
+    let hook =
+        json!({"name": "hers", "kind": "webhook", "config": {"url": "https://example.com/"}});
+    let channel = said(&s.post_by(&token, "/v1/channels", hook).await.expect(201), "id");
+    tell(s, &ann, &channel).await;
+    let (delivery, item) = ("d".to_owned(), "1".to_owned());
+    let hers = Objects {
+        session: said(&login, "session_id"),
+        key,
+        user: ann,
+        program,
+        channel,
+        delivery,
+        item,
+    };
+    (hers, token)
+}
+
 mod scenario {
     use super::*;
 
     pub(super) async fn nobody_reaches_what_is_anothers(engine: Engine) {
         let s = Server::start(engine).await;
-        let mut stream = orders();
-        let own = "data.owner == auth.user_id";
-        stream["access"] = json!({"read": own, "create": own});
-        s.put("/v1/streams/hers", stream).await.expect(201);
-        let rights = json!(["keys:write", "streams:read@stream/h*", "records:*@stream/h*"]);
-        s.put("/v1/roles/hers", json!({"permissions": rights})).await.expect(201);
-        let far = json!(["keys:write", "streams:*@stream/b*", "records:*@stream/b*"]);
-        s.put("/v1/roles/far", json!({"permissions": far})).await.expect(201);
-        let ann = said(&s.user("ann@example.com", &["hers"]).await, "id");
-        let login = s.login("ann@example.com", PASSWORD).await.expect(200);
-        let token = said(&login, "access_token");
-        let key = json!({"name": "hers", "permissions": ["records:read@stream/hers"]});
-        let key = said(&s.post_by(&token, "/v1/api-keys", key).await.expect(201), "id");
-        let (program, _) = s.program(&["viewer"]).await;
-        let record = json!({"id": "secret", "data": {"owner": ann, "n": 1}});
-        s.post_by(&token, "/v1/streams/hers/records?envelope=true", record).await.expect(200);
-        let hers = Objects { session: said(&login, "session_id"), key, user: ann, program };
+        let (hers, token) = objects(&s).await;
         let before = state(&s).await;
         let operations: Vec<_> =
             operations(&s).await.into_iter().filter(|(_, path)| path.contains('{')).collect();
