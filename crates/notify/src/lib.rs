@@ -92,3 +92,18 @@ impl Notify {
         );
     }
 }
+
+/// Runs a test of a rule, as a file has it; what did not come true, or what is wrong with the test.
+pub fn test_rule(document: &serde_json::Value) -> Vec<String> {
+    match rule::tester::Test::read(document) {
+        Ok(test) => {
+            let failed = test.run().into_iter();
+            failed
+                .map(|failed| format!("expect {}: {}", failed.expectation, failed.message))
+                .collect()
+        }
+        Err(errors) => {
+            errors.into_iter().map(|error| format!("{}: {}", error.path, error.message)).collect()
+        }
+    }
+}

@@ -113,7 +113,7 @@ pub(super) async fn run(command: DeliveryCommand) -> Result<(), Failure> {
 const DELIVERY: [&str; 6] = ["id", "type", "channel", "state", "tries", "next_try_at"];
 const ATTEMPT: [&str; 6] = ["number", "at", "outcome", "status", "duration_ms", "excerpt"];
 
-async fn show(
+pub(super) async fn show(
     forebay: &Forebay,
     request: reqwest::RequestBuilder,
     json: bool,

@@ -12,6 +12,7 @@ mod keys;
 mod login;
 mod push;
 mod query;
+mod rules;
 mod search;
 mod session;
 mod streams;
@@ -35,6 +36,7 @@ pub(crate) use keys::KeyCommand;
 pub(crate) use login::{LoginArgs, LogoutArgs};
 pub(crate) use push::PushArgs;
 pub(crate) use query::QueryArgs;
+pub(crate) use rules::{RuleCommand, SilenceCommand};
 pub(crate) use search::SearchArgs;
 pub(crate) use streams::{ExportArgs, StreamCommand};
 pub(crate) use tail::TailArgs;
@@ -103,6 +105,16 @@ pub(crate) enum ClientCommand {
         #[command(subcommand)]
         command: DeliveryCommand,
     },
+    /// Make, list, test or delete rules: what of a stream somebody wants to be told.
+    Rules {
+        #[command(subcommand)]
+        command: RuleCommand,
+    },
+    /// Tell nobody of some alerts for a while.
+    Silence {
+        #[command(subcommand)]
+        command: SilenceCommand,
+    },
     /// See what you were told, mark it as read, or follow what comes.
     Inbox {
         #[command(subcommand)]
@@ -132,6 +144,8 @@ pub(crate) fn run(command: ClientCommand) -> Result<(), Failure> {
             ClientCommand::Channels { command } => channels::run(command).await,
             ClientCommand::Deliveries { command } => deliveries::run(command).await,
             ClientCommand::Inbox { command } => inbox::run(command).await,
+            ClientCommand::Rules { command } => rules::run(command).await,
+            ClientCommand::Silence { command } => rules::silence(command).await,
             ClientCommand::Login(args) => login::login(args).await,
             ClientCommand::Logout(args) => login::logout(args).await,
         }

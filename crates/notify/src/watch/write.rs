@@ -26,7 +26,7 @@ pub(crate) async fn all(
     let holder = inner.holder.name().to_owned();
     let written = inner.db.writer().run(Lane::Batch, move |conn| {
         Box::pin(async move {
-            let mut lost = Vec::new();
+            let (mut lost, mut posts) = (Vec::new(), Vec::new());
             for Write { held, step } in writes {
                 if !table::move_cursor(conn, &holder, &held).await? {
                     lost.push(held.rule);
@@ -38,8 +38,10 @@ pub(crate) async fn all(
                     let (stream, time) = (ALERTS.to_owned(), Timestamp::from_micros(time));
                     outbox::put(conn, &Waiting { id, stream, time, data }).await?;
                 }
-                post(conn, &step.posts, now).await?;
+                posts.extend(step.posts);
             }
+            // At once: inboxes are locked in one order.
+            post(conn, &posts, now).await?;
             Ok(lost)
         })
     });
