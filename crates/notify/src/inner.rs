@@ -29,7 +29,6 @@ pub(crate) struct Inner {
     /// As whom rules run, and who follows an inbox.
     pub(crate) identity: Arc<dyn Identity>,
     /// What streams are.
-    #[allow(dead_code, reason = "there are no rules yet")]
     pub(crate) catalog: Arc<dyn Catalog>,
     /// As what this process holds things.
     pub(crate) holder: Holder,

@@ -28,6 +28,7 @@ async fn the_description_is_current_and_served() {
         let named = |word| match word {
             "orders" => "{stream}",
             "a" | "i" => "{id}",
+            "g" => "{group}",
             "r" => "{name}",
             word => word,
         };
