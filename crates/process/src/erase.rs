@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::Process;
 use crate::access::Erasure;
-use crate::ingest::TRIES;
+use crate::ingest::Tries;
 
 /// Every record of an append stream has this version.
 const VERSION: i64 = 1;
@@ -28,7 +28,8 @@ impl Process {
         (name, id): (&str, &str),
         if_match: Option<&HeaderValue>,
     ) -> Answer {
-        for _ in 0..TRIES {
+        let tries = Tries::begin();
+        while tries.go_on() {
             let stream = self.inner.catalog.stream(name).await?;
             let now = self.inner.clock.now();
             let erasure = Erasure::of(&caller.who, &stream, now);

@@ -1,6 +1,7 @@
 //! The one path of records in: take the body, decode, prepare, append, answer.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use aws_lc_rs::digest;
 use axum::extract::Request;
@@ -21,8 +22,8 @@ use crate::answer::{Entry, Plan};
 use crate::decode::{Bounds, Form, Limits, Row, Taken, batch, read_body};
 use crate::prepare::{Reading, prepare};
 
-/// How often a request is prepared anew because a stream's definition changed under it.
-pub(crate) const TRIES: usize = 5;
+/// For how long a request is prepared anew because a stream's definition changes under it.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// Bodies from here on are decoded on a thread that may be busy for a while.
 const LARGE: usize = 64 << 10;
 /// Longest `Idempotency-Key`.
@@ -72,6 +73,20 @@ struct Share {
     rows: Option<Vec<Row>>,
 }
 
+/// The tries of one request.
+pub(crate) struct Tries(Instant);
+
+impl Tries {
+    pub(crate) fn begin() -> Tries {
+        Tries(Instant::now())
+    }
+
+    /// Whether there is time for one more.
+    pub(crate) fn go_on(&self) -> bool {
+        self.0.elapsed() < PATIENCE
+    }
+}
+
 impl Process {
     /// Stores what a request brings, and answers when that is durable.
     pub(crate) async fn ingest(
@@ -111,7 +126,8 @@ impl Process {
             key,
             meter: head.extensions.remove::<Metered>(),
         });
-        for _ in 0..TRIES {
+        let tries = Tries::begin();
+        while tries.go_on() {
             if let Some(answer) = self.attempt(&job).await? {
                 return Ok(answer);
             }

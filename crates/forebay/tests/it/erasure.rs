@@ -219,6 +219,7 @@ mod scenario {
         erase_by(&s, &free, "c").await.expect(200);
         erase_by(&s, &free, "d").await.expect(200);
         // The system's own streams lose nothing.
+        crate::audit::events(&s, "role.put", 1).await;
         let event = s.get("/v1/audit?limit=1").await.expect(200);
         let id = event["items"][0]["id"].as_str().unwrap();
         let path = format!("/v1/streams/_audit/records/{id}?erase=true");

@@ -101,7 +101,7 @@ impl Server {
             return Err(SearchError::Damaged(format!("{name} is not there")));
         }
         // What was written to it is seen before it answers: positions do not seem to go back.
-        self.client.ask(&Call::post(format!("{name}/_refresh"), &json!({}))).await?;
+        self.client.ask(&Call::act(format!("{name}/_refresh"))).await?;
         let mut actions = vec![json!({"add": {"index": name, "alias": self.names.live(stream)}})];
         let others = found.iter().filter(|index| index.name != name);
         actions.extend(others.map(|index| json!({"remove_index": {"index": index.name}})));

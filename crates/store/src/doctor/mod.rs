@@ -54,10 +54,13 @@ impl Finding {
     }
 }
 
+/// What comes of a check.
+type Found = Result<Vec<Finding>, DbError>;
+
 /// A check.
 struct Check {
     id: &'static str,
-    run: for<'c> fn(&'c Inner) -> BoxFuture<'c, Result<Vec<Finding>, DbError>>,
+    run: for<'c> fn(&'c Inner) -> BoxFuture<'c, Found>,
 }
 
 /// All of them, in the order in which they are shown.

@@ -99,12 +99,12 @@ impl Schedule {
     }
 
     /// Takes the streams that this process may write from now on, and until when.
-    pub(crate) fn leased(&mut self, streams: BTreeSet<i64>, until: Duration) {
+    pub(crate) fn leased(&mut self, streams: &BTreeSet<i64>, until: Duration) {
         let Some((known, _)) = self.leases.replace((streams.clone(), until)) else { return };
         for stream in streams.difference(&known) {
             self.plan(*stream);
         }
-        for stream in known.difference(&streams) {
+        for stream in known.difference(streams) {
             if let Some(tracked) = self.streams.get_mut(stream) {
                 (tracked.live, tracked.building) = (None, None);
             }
@@ -180,7 +180,7 @@ impl Schedule {
                     continue;
                 }
                 let builds = role == Role::Building;
-                let rank = (builds == (worker % 2 == 0), since);
+                let rank = (builds == (worker.is_multiple_of(2)), since);
                 if best.is_none_or(|(known, ..)| rank < known) {
                     best = Some((rank, number, role));
                 }

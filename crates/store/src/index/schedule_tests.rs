@@ -203,7 +203,7 @@ fn without_a_lease_only_definitions_are_read() {
     searched(&mut schedule, 1);
     schedule.ended(0, &plan, Ended::Closed, at(0));
     assert!(matches!(schedule.next(0, at(0)), Next::Nothing));
-    schedule.leased(BTreeSet::from([1]), at(1000));
+    schedule.leased(&BTreeSet::from([1]), at(1000));
     let plan = job(&mut schedule, 0, at(10));
     schedule.planned(1, Some(index("a", None)), None);
     schedule.ended(0, &plan, Ended::Closed, at(10));
@@ -213,7 +213,7 @@ fn without_a_lease_only_definitions_are_read() {
     assert!(schedule.is_stale(&live, at(1000)));
     schedule.ended(0, &live, Ended::Closed, at(1000));
     assert!(matches!(schedule.next(0, at(1000)), Next::Nothing));
-    schedule.leased(BTreeSet::new(), at(9000));
+    schedule.leased(&BTreeSet::new(), at(9000));
     assert_eq!(schedule.streams[&1].live, None);
 }
 

@@ -37,7 +37,7 @@ mod tests {
     #[test]
     fn processes_come_to_have_equal_shares() {
         let all = set(0..10);
-        let mut held = vec![set([]), set([]), set([])];
+        let mut held = [set([]), set([]), set([])];
         let mut step = |alive: &[usize]| {
             for &one in alive {
                 let others = alive.iter().filter(|&&other| other != one);

@@ -37,8 +37,7 @@ pub(super) async fn run(inner: &Inner) {
         match turn(inner, &holder).await {
             Ok(now) => {
                 held = now;
-                let mine = held.mine.clone();
-                inner.search.schedule().leased(mine, began + HOLDS - MARGIN);
+                inner.search.schedule().leased(&held.mine, began + HOLDS - MARGIN);
                 inner.search.tell();
             }
             // What it has holds until it is over.
@@ -49,7 +48,7 @@ pub(super) async fn run(inner: &Inner) {
             () = wait(inner, &held) => {}
         }
     }
-    inner.search.schedule().leased(BTreeSet::new(), Duration::ZERO);
+    inner.search.schedule().leased(&BTreeSet::new(), Duration::ZERO);
     let writer = inner.db.writer();
     let left = writer.run(Lane::Interactive, move |conn| {
         Box::pin(async move { sql::search::leave_all(conn, &holder).await })
