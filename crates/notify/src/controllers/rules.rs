@@ -367,8 +367,7 @@ pub(crate) fn object(document: Value) -> Result<Map<String, Value>, Error> {
 
 fn read_name(definition: &Map<String, Value>) -> Result<(), Error> {
     let name = body::required(definition, "name")?;
-    let good = !name.trim().is_empty() && name.len() <= MAX_NAME_BYTES && !name.contains('\0');
-    if good {
+    if !name.trim().is_empty() && name.len() <= MAX_NAME_BYTES && !name.contains('\0') {
         return Ok(());
     }
     let message = format!("1 to {MAX_NAME_BYTES} bytes");

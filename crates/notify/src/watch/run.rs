@@ -159,7 +159,7 @@ impl Run {
                 Happening::Matched { at, seq, held_back, .. } => {
                     let at_seq = records.binary_search_by_key(&seq, |record| record.seq);
                     if let Some(record) = at_seq.ok().and_then(|at| records.get(at)) {
-                        self.matched(at, record, held_back, silenced, &mut step);
+                        self.matched(record, (at, held_back), silenced, &mut step);
                     }
                 }
                 Happening::Changed { change, group, machine } => {
@@ -181,9 +181,8 @@ impl Run {
 
     fn matched(
         &self,
-        at: i64,
         record: &Record,
-        held_back: u64,
+        (at, held_back): (i64, u64),
         silenced: &dyn Fn(&Value) -> bool,
         step: &mut Step,
     ) {
@@ -228,12 +227,12 @@ impl Run {
             Phase::Firing if change.from != Phase::Recovering => {
                 self.untold.insert(key, (group, machine));
             }
-            Phase::Inactive => {
-                // Nobody is told that something is over of which nobody was told that it began.
-                if self.untold.remove(&key).is_none() && machine.firing_at.is_some() {
-                    let id = self.id_of(&["resolved", &fp, &episode]);
-                    step.posts.extend(self.post(id, "alert.resolved", change.at, &data));
-                }
+            // Nobody is told that something is over of which nobody was told that it began.
+            Phase::Inactive
+                if self.untold.remove(&key).is_none() && machine.firing_at.is_some() =>
+            {
+                let id = self.id_of(&["resolved", &fp, &episode]);
+                step.posts.extend(self.post(id, "alert.resolved", change.at, &data));
             }
             _ => {}
         }

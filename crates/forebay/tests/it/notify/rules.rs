@@ -1,5 +1,6 @@
 //! Rules: from a record to whoever wants to be told.
 
+use forebay_model::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::receiver::Came;
@@ -159,16 +160,14 @@ mod scenario {
         let s = start(engine).await;
         metrics(&s).await;
         let receiver = Receiver::start();
-        let channel = text(&webhook(&s, &receiver.at("/x")).await, "id");
+        let hook = webhook(&s, &receiver.at("/x")).await;
+        let channel = text(&hook, "id");
         let silence = json!({"matcher": "data.rule == \"load\" && data.group[\"data.host\"] == \"a\"",
             "comment": "known", "ends_at": "2100-01-01T00:00:00Z"});
         // It holds within a year.
         s.post("/v1/silences", silence.clone()).await.problem(400, "validation_failed");
-        let ends_at = {
-            let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-            let later = i64::try_from(now.as_micros()).unwrap() + 3_600_000_000;
-            forebay_model::time::Timestamp::from_micros(later).to_string()
-        };
+        let now = Timestamp::parse(&text(&hook, "created_at")).unwrap();
+        let ends_at = Timestamp::from_micros(now.micros() + 3_600_000_000).to_string();
         let mut silence = silence;
         silence["ends_at"] = ends_at.into();
         let made = s.post("/v1/silences", silence).await.expect(201);

@@ -10,6 +10,61 @@ mod scenario {
     use crate::search::{found, ids, logs, reach, search, send};
     use crate::support::Engine;
 
+    /// What people type, by mistake or to do harm.
+    const TYPED: &[&str] = &[
+        "\"disk full",
+        "disk)",
+        "((disk",
+        "disk AND",
+        "OR disk",
+        "-",
+        "NOT",
+        "disk\"",
+        "***",
+        "disk : full",
+        "title:",
+        "nofield:disk",
+        "https://disk/full",
+        "\u{202e}disk\u{202c}",
+        "di\u{200d}sk",
+        "\u{feff}disk",
+        "𝐝𝐢𝐬𝐤",
+        "🦀 disk",
+        "\u{0}disk",
+        "disk\u{301}",
+        "%",
+        "' OR 1=1 --",
+        "*:*",
+        "disk~2",
+        "disk^4",
+        "[a TO z]",
+        "{\"match_all\":{}}",
+        "שלום",
+        "_id:a",
+        "a* b* c*",
+    ];
+
+    /// Parameters that cannot be meant, with where that is told.
+    const WRONG: &[((&str, &str), &str)] = &[
+        (("sort", "scor"), "?sort"),
+        (("sort", "score,seq"), "?sort"),
+        (("sort", "data.msg"), "?sort"),
+        (("facets", "data.msg"), "?facets"),
+        (("facets", "data.host:0"), "?facets"),
+        (("facets", "data.host:101"), "?facets"),
+        (("facets", "data.host:x"), "?facets"),
+        (("facets", "data.host,data.host"), "?facets"),
+        (("facets", "data.hots"), "?facets"),
+        (("limit", "0"), "?limit"),
+        (("limit", "1001"), "?limit"),
+        (("cursor", "x"), "?cursor"),
+        (("min_seq", "-1"), "?min_seq"),
+        (("min_seq", "x"), "?min_seq"),
+        (("strict", "1"), "?strict"),
+        (("qq", "x"), "?qq"),
+        (("count", "exact"), "?count"),
+    ];
+
     pub(super) async fn whatever_is_typed_has_a_clear_answer(engine: Engine) {
         let s = crate::support::Server::start(engine).await;
         s.put("/v1/streams/logs", logs()).await.expect(201);
@@ -17,39 +72,8 @@ mod scenario {
         let head = send(&s, json!([{"id": "a", "data": {"msg": "disk full", "n": 1}}])).await;
         reach(&s, "logs", head).await;
         // A person's typing is never an error.
-        for q in [
-            "\"disk full",
-            "disk)",
-            "((disk",
-            "disk AND",
-            "OR disk",
-            "-",
-            "NOT",
-            "disk\"",
-            "***",
-            "disk : full",
-            "title:",
-            "nofield:disk",
-            "https://disk/full",
-            "\u{202e}disk\u{202c}",
-            "di\u{200d}sk",
-            "\u{feff}disk",
-            "𝐝𝐢𝐬𝐤",
-            "🦀 disk",
-            "\u{0}disk",
-            "disk\u{301}",
-            "%",
-            "' OR 1=1 --",
-            "*:*",
-            "disk~2",
-            "disk^4",
-            "[a TO z]",
-            "{\"match_all\":{}}",
-            "שלום",
-            "_id:a",
-            "a* b* c*",
-        ] {
-            let page = found(&s, &[("q", q)]).await;
+        for q in TYPED {
+            let page = found(&s, &[("q", *q)]).await;
             assert!(page["items"].is_array(), "{q}");
         }
         for q in ["\"disk full", "disk)", "\u{202e}disk", "di\u{ad}sk", "𝐝𝐢𝐬𝐤", "disk OR"]
@@ -78,27 +102,9 @@ mod scenario {
         }
         let deep = "(".repeat(2_000);
         assert!(found(&s, &[("q", &format!("{deep}disk"))]).await["items"].is_array());
-        for (query, path) in [
-            (("sort", "scor"), "?sort"),
-            (("sort", "score,seq"), "?sort"),
-            (("sort", "data.msg"), "?sort"),
-            (("facets", "data.msg"), "?facets"),
-            (("facets", "data.host:0"), "?facets"),
-            (("facets", "data.host:101"), "?facets"),
-            (("facets", "data.host:x"), "?facets"),
-            (("facets", "data.host,data.host"), "?facets"),
-            (("facets", "data.hots"), "?facets"),
-            (("limit", "0"), "?limit"),
-            (("limit", "1001"), "?limit"),
-            (("cursor", "x"), "?cursor"),
-            (("min_seq", "-1"), "?min_seq"),
-            (("min_seq", "x"), "?min_seq"),
-            (("strict", "1"), "?strict"),
-            (("qq", "x"), "?qq"),
-            (("count", "exact"), "?count"),
-        ] {
-            let told = search(&s, &[("q", "disk"), query]).await.problem(400, "validation_failed");
-            assert_eq!(told["errors"][0]["path"], path, "{told}");
+        for (query, path) in WRONG {
+            let told = search(&s, &[("q", "disk"), *query]).await.problem(400, "validation_failed");
+            assert_eq!(told["errors"][0]["path"], *path, "{told}");
         }
         let many = ["data.n"; 11].join(",");
         search(&s, &[("facets", &many)]).await.problem(400, "validation_failed");

@@ -29,6 +29,8 @@ mod scenario {
         ])
     }
 
+    const RECORDS: &str = "/v1/streams/logs/records";
+
     pub(super) async fn words_are_found_marked_and_counted(place: Place, engine: Engine) {
         let Some(bench) = Bench::find(place) else { return };
         let s = bench.start(engine).await;
@@ -108,8 +110,7 @@ mod scenario {
         let filter = "search(\"disk full\") && data.n >= 0";
         let filtered = "search(\"disk full\") && data.free != \"x\"";
         let list = async |query: &[(&str, &str)]| {
-            let request = s.request(Method::GET, "/v1/streams/logs/records").query(query);
-            answer(request).await.expect(200)
+            answer(s.request(Method::GET, RECORDS).query(query)).await.expect(200)
         };
         let mut expected: Vec<String> = Vec::new();
         for round in 0..30_i64 {
@@ -156,8 +157,8 @@ mod scenario {
                 let mut plain = body;
                 plain["metrics"].as_object_mut().unwrap().remove("p");
                 let told = s.post("/v1/streams/logs/aggregate", plain).await.expect(200);
-                let groups = told["groups"].as_array().unwrap();
-                let n: i64 = groups.iter().map(|g| g["values"]["n"].as_i64().unwrap()).sum();
+                let groups = told["groups"].as_array().unwrap().iter();
+                let n: i64 = groups.map(|group| group["values"]["n"].as_i64().unwrap()).sum();
                 assert_eq!(n, count, "{told}");
                 let plan = told["explain"]["plan"].as_str().unwrap();
                 // Whoever is read one by one is found by the index all the same.

@@ -20,7 +20,7 @@ mod scenario {
     /// A record: whose it is, in every place from which it could come out.
     fn record(n: usize, owner: &str) -> Value {
         json!({"id": format!("r{n}"), "data": {"host": owner, "n": n, "tags": [owner, "all"],
-            "msg": format!("note of {owner}, word{n}"), "free": if n % 5 == 0 { "x" } else { "y" }}})
+            "msg": format!("note of {owner}, word{n}"), "free": if n.is_multiple_of(5) { "x" } else { "y" }}})
     }
 
     pub(super) async fn nothing_that_is_hidden_is_found_counted_or_marked(
