@@ -17,7 +17,7 @@ mod scenario {
     const CYCLES: u64 = 30;
     const WRITERS: u64 = 6;
     /// The system's own streams.
-    const OWN: usize = 1;
+    const OWN: usize = 2;
     const STREAMS: [&str; 3] = ["one", "two", "three"];
 
     pub(super) async fn nothing_acknowledged_is_lost(engine: Engine) {
