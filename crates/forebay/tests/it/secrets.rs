@@ -62,9 +62,16 @@ async fn secrets_stand_nowhere() {
     let log = s.said();
     assert!(log.contains("a refresh token was used again"), "{log}");
     let mut looked_at = vec![("the log".to_owned(), log.into_bytes())];
-    for entry in std::fs::read_dir(s.data.path()).unwrap() {
-        let path = entry.unwrap().path();
-        looked_at.push((path.display().to_string(), std::fs::read(path).unwrap()));
+    let mut folders = vec![s.data.path().to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+            } else {
+                looked_at.push((path.display().to_string(), std::fs::read(path).unwrap()));
+            }
+        }
     }
     assert!(looked_at.iter().any(|(name, _)| name.ends_with("forebay.db")));
     for (name, bytes) in &looked_at {

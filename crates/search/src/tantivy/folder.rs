@@ -3,6 +3,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
 use crate::layout::Layout;
@@ -20,7 +21,8 @@ pub(super) struct Folder(PathBuf);
 impl Folder {
     /// Makes it, and clears away what a removal left.
     pub(super) fn open(path: &Path) -> io::Result<Folder> {
-        fs::create_dir_all(path)?;
+        // Nobody else looks into it: it holds words of records.
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path)?;
         let folder = Folder(path.to_owned());
         for stream in folder.numbered("s", &folder.0)? {
             for name in names(&folder.stream(stream))? {
