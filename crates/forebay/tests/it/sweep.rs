@@ -24,6 +24,8 @@ struct Objects {
     channel: String,
     delivery: String,
     item: String,
+    rule: String,
+    silence: String,
 }
 
 /// Objects that are not there, named as if they were.
@@ -35,8 +37,10 @@ fn nothing() -> Objects {
         user: id.clone(),
         program: id.clone(),
         channel: id.clone(),
-        delivery: id,
+        delivery: id.clone(),
         item: "2".to_owned(),
+        rule: id.clone(),
+        silence: id,
     }
 }
 
@@ -45,7 +49,8 @@ impl Objects {
     /// or role is.
     fn fill(&self, path: &str, there: bool) -> String {
         let own = |yes: &str, no: &str| if there { yes.to_owned() } else { no.to_owned() };
-        let verbs = ["/rotate", "/test", "/attempts", "/read", "/preview"];
+        let verbs = ["/rotate", "/test", "/attempts", "/read", "/preview", "/backtest", "/groups"];
+        let verbs = [&verbs[..], &["/groups/{group}/acknowledge"]].concat();
         let object = verbs.iter().find_map(|verb| path.strip_suffix(verb)).unwrap_or(path);
         let object = match object {
             "/v1/me/sessions/{id}" => ("{id}", self.session.clone()),
@@ -55,6 +60,8 @@ impl Objects {
             "/v1/channels/{id}" => ("{id}", self.channel.clone()),
             "/v1/deliveries/{id}" => ("{id}", self.delivery.clone()),
             "/v1/inbox/{id}" => ("{id}", self.item.clone()),
+            "/v1/rules/{id}" => ("{id}", self.rule.clone()),
+            "/v1/silences/{id}" => ("{id}", self.silence.clone()),
             "/v1/templates/{name}" => ("{name}", own("alert.firing", "nothing")),
             "/v1/roles/{name}" => ("{name}", own("hers", "others")),
             path if path.starts_with("/v1/streams/{stream}") => {
@@ -64,7 +71,7 @@ impl Objects {
             }
             new => panic!("give {new} an object here"),
         };
-        path.replace(object.0, &object.1)
+        path.replace(object.0, &object.1).replace("{group}", "0f")
     }
 }
 
@@ -72,7 +79,10 @@ impl Objects {
 fn body(method: &str, path: &str) -> Option<Value> {
     Some(match (method, path) {
         ("patch", "/v1/users/{id}" | "/v1/service-accounts/{id}") => json!({"state": "disabled"}),
-        ("patch", "/v1/channels/{id}") => json!({"name": "x"}),
+        ("patch", "/v1/channels/{id}" | "/v1/rules/{id}") => json!({"name": "x"}),
+        ("post", "/v1/rules/{id}/backtest" | "/v1/rules/{id}/groups/{group}/acknowledge") => {
+            json!({})
+        }
         ("put", "/v1/templates/{name}") => json!({"subject": "x"}),
         ("put", "/v1/roles/{name}") => json!({"permissions": []}),
         ("put", "/v1/streams/{stream}") => orders(),
@@ -112,6 +122,8 @@ async fn state(s: &Server) -> Vec<Value> {
         "/v1/service-accounts",
         "/v1/channels",
         "/v1/deliveries",
+        "/v1/rules",
+        "/v1/silences",
         "/v1/templates",
         "/v1/roles",
         "/v1/streams/hers",
@@ -139,11 +151,10 @@ async fn roles(s: &Server) {
     let own = "data.owner == auth.user_id";
     stream["access"] = json!({"read": own, "create": own});
     s.put("/v1/streams/hers", stream).await.expect(201);
-    let own = ["channels:*@own", "deliveries:*@own"];
-    let rights =
-        json!(["keys:write", "streams:read@stream/h*", "records:*@stream/h*", own[0], own[1]]);
-    s.put("/v1/roles/hers", json!({"permissions": rights})).await.expect(201);
-    let far = json!(["keys:write", "streams:*@stream/b*", "records:*@stream/b*", own[0], own[1]]);
+    let own = ["keys:write", "channels:*@own", "deliveries:*@own", "rules:*@own"];
+    let hers = [&own[..], &["streams:read@stream/h*", "records:*@stream/h*"]].concat();
+    s.put("/v1/roles/hers", json!({"permissions": hers})).await.expect(201);
+    let far = [&own[..], &["streams:*@stream/b*", "records:*@stream/b*"]].concat();
     s.put("/v1/roles/far", json!({"permissions": far})).await.expect(201);
 }
 
@@ -176,6 +187,11 @@ async fn objects(s: &Server) -> (Objects, String) {
     let hook =
         json!({"name": "hers", "kind": "webhook", "config": {"url": "https://example.com/"}});
     let channel = said(&s.post_by(&token, "/v1/channels", hook).await.expect(201), "id");
+    let rule = json!({"name": "hers", "stream": "hers", "kind": "event", "filter": "data.n > 99"});
+    let rule = said(&s.post_by(&token, "/v1/rules", rule).await.expect(201), "id");
+    let silence = json!({"matcher": "data.rule == \"x\"", "starts_at": "2026-01-01T00:00:00Z",
+        "ends_at": "2026-12-31T00:00:00Z"});
+    let silence = said(&s.post("/v1/silences", silence).await.expect(201), "id");
     tell(s, &ann, &channel).await;
     let (delivery, item) = ("d".to_owned(), "1".to_owned());
     let hers = Objects {
@@ -186,6 +202,8 @@ async fn objects(s: &Server) -> (Objects, String) {
         channel,
         delivery,
         item,
+        rule,
+        silence,
     };
     (hers, token)
 }
