@@ -148,6 +148,7 @@ fn told(answer: &Answer, path: &str) -> (u16, String) {
 /// The two roles: hers, and one of somebody on other streams.
 async fn roles(s: &Server) {
     let mut stream = orders();
+    stream["schema"]["properties"]["note"] = json!({"type": "string", "x-search": "text"});
     let own = "data.owner == auth.user_id";
     stream["access"] = json!({"read": own, "create": own});
     s.put("/v1/streams/hers", stream).await.expect(201);
