@@ -62,22 +62,24 @@ async fn secrets_stand_nowhere() {
     let log = s.said();
     assert!(log.contains("a refresh token was used again"), "{log}");
     let mut looked_at = vec![("the log".to_owned(), log.into_bytes())];
-    let mut folders = vec![s.data.path().to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else {
-                looked_at.push((path.display().to_string(), std::fs::read(path).unwrap()));
-            }
-        }
-    }
+    read_all(s.data.path(), &mut looked_at);
     assert!(looked_at.iter().any(|(name, _)| name.ends_with("forebay.db")));
     for (name, bytes) in &looked_at {
         for secret in &planted {
             let found = bytes.windows(secret.len()).any(|bytes| bytes == secret.as_bytes());
             assert!(!found, "{name} holds {secret}");
+        }
+    }
+}
+
+/// Reads all files of a folder and of those in it.
+fn read_all(folder: &std::path::Path, files: &mut Vec<(String, Vec<u8>)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            read_all(&path, files);
+        } else {
+            files.push((path.display().to_string(), std::fs::read(path).unwrap()));
         }
     }
 }
