@@ -7,11 +7,13 @@ pub mod cursor;
 pub mod internal;
 pub mod meter;
 pub mod origin;
+pub mod page;
 pub mod principal;
 pub mod problem;
 pub mod query;
 pub mod reply;
 
 pub use origin::{Caller, Origin};
+pub use page::Page;
 pub use principal::Who;
 pub use problem::{Answer, Problem};

@@ -2,14 +2,14 @@
 //! roles.
 
 use forebay_db::{Conn, DbError, Look};
-use forebay_http::body;
 use forebay_http::query::Params;
+use forebay_http::{Page, body};
 use forebay_model::principal::Principal;
 use forebay_model::{Code, Error, FieldError};
 use http::HeaderValue;
 use serde_json::{Map, Value};
 
-use super::{Done, may_grant, read_limit, read_name};
+use super::{Done, may_grant, read_name};
 use crate::sql::account::{self, Account};
 use crate::sql::{role, session};
 use crate::{Auth, audit, directory, rights};
@@ -24,16 +24,10 @@ pub(super) async fn page(
     scope: &str,
     person: bool,
 ) -> Result<(Vec<Account>, Option<String>), Error> {
-    let limit = read_limit(params)?;
-    let sealer = &auth.inner.sealer;
-    let after = params.get("cursor").map(|c| sealer.open(scope, c)).transpose()?;
+    let page = Page::read(params, &auth.inner.sealer, scope)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
-    let after = after.unwrap_or_default();
-    let mut found = account::list(&mut conn, person, &after, limit + 1).await?;
-    let more = i64::try_from(found.len()).is_ok_and(|n| n > limit);
-    found.truncate(usize::try_from(limit).unwrap_or(50));
-    let next =
-        found.last().filter(|_| more).map(|last| sealer.seal(scope, &last.id)).transpose()?;
+    let mut found = account::list(&mut conn, person, page.after(), page.rows()).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     Ok((found, next))
 }
 

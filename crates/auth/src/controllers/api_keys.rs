@@ -6,7 +6,7 @@ use forebay_db::{Conn, Look};
 use forebay_filter::{Filter, Mistake, Scope};
 use forebay_http::query::Params;
 use forebay_http::reply::json_text;
-use forebay_http::{Answer, Who, body};
+use forebay_http::{Answer, Page, Who, body};
 use forebay_model::principal::{ACCOUNTS_WRITE, KEYS_READ, KEYS_WRITE, Principal, USERS_WRITE};
 use forebay_model::time::Timestamp;
 use forebay_model::{Code, Error, FieldError};
@@ -14,7 +14,7 @@ use http::StatusCode;
 use ipnet::IpNet;
 use serde_json::{Map, Value, json};
 
-use super::{Done, MAX_BYTES, may_grant, read_limit, read_name};
+use super::{Done, MAX_BYTES, may_grant, read_name};
 use crate::directory::BOOTSTRAP;
 use crate::sql::account;
 use crate::sql::api_key::{self, ApiKey};
@@ -44,18 +44,12 @@ const MOST_NETWORKS: usize = 32;
 )]
 pub(crate) async fn list(State(auth): State<Auth>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
-    let limit = read_limit(&params)?;
     let own = who.require(KEYS_READ).is_err().then(|| owner_of(&who));
     let scope = format!("api-keys/{}", own.unwrap_or_default());
-    let sealer = &auth.inner.sealer;
-    let after = params.get("cursor").map(|c| sealer.open(&scope, c)).transpose()?;
+    let page = Page::read(&params, &auth.inner.sealer, scope)?;
     let mut conn = auth.inner.db.reader(Look::Point).await?;
-    let after = after.unwrap_or_default();
-    let mut found = api_key::list(&mut conn, own, &after, limit + 1).await?;
-    let more = i64::try_from(found.len()).is_ok_and(|n| n > limit);
-    found.truncate(usize::try_from(limit).unwrap_or(50));
-    let next =
-        found.last().filter(|_| more).map(|last| sealer.seal(&scope, &last.id)).transpose()?;
+    let mut found = api_key::list(&mut conn, own, page.after(), page.rows()).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     let items: Vec<Value> = found.iter().map(|key| Value::Object(describe(key))).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }

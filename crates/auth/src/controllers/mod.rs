@@ -20,7 +20,6 @@ use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{delete, get, post};
 use forebay_db::{Conn, DbError, Lane, outbox};
-use forebay_http::query::{Params, bad};
 use forebay_model::principal::{Permission, Principal};
 use forebay_model::{Code, Error, FieldError};
 use futures_util::future::BoxFuture;
@@ -146,11 +145,4 @@ pub(crate) fn read_name(name: Option<String>) -> Result<String, Error> {
         }
         None => Err(Error::invalid(FieldError::new("/name", "required", "a name is needed"))),
     }
-}
-
-/// Reads `?limit=`.
-fn read_limit(params: &Params) -> Result<i64, Error> {
-    const EXPECTED: &str = "a number from 1 to 1000";
-    let limit: i64 = params.parse("limit", EXPECTED)?.unwrap_or(50);
-    if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }
 }

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use forebay_db::{Conn, Lane, Look, outbox};
 use forebay_http::query::Params;
 use forebay_http::reply::{self, json_text, versioned};
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Page, Who, body};
 use forebay_model::audit::Event;
 use forebay_model::principal::{CHANNELS_READ, CHANNELS_WRITE};
 use forebay_model::{Code, Error, FieldError};
@@ -13,7 +13,7 @@ use http::header::IF_MATCH;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Done, Reach, cut, owner_of, read_limit};
+use super::{Done, Reach, owner_of};
 use crate::channel::stored::{self, MAX_BYTES, Settings};
 use crate::channel::{self, ChannelKind};
 use crate::sql::channel::{self as table, Kept, State as Condition};
@@ -41,14 +41,10 @@ const LIST: &str = "channels";
 pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
     let reach = Reach::of(&who, CHANNELS_READ)?;
-    let limit = read_limit(&params)?;
-    let sealer = &notify.inner.sealer;
-    let after = params.get("cursor").map(|cursor| sealer.open(LIST, cursor)).transpose()?;
+    let page = Page::read(&params, &notify.inner.sealer, LIST)?;
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
-    let after = after.unwrap_or_default();
-    let mut found = table::list(&mut conn, reach.owner(), &after, limit + 1).await?;
-    let more = cut(&mut found, limit);
-    let next = found.last().filter(|_| more).map(|last| sealer.seal(LIST, &last.id)).transpose()?;
+    let mut found = table::list(&mut conn, reach.owner(), page.after(), page.rows()).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     let items: Result<Vec<Value>, Error> =
         found.iter().map(|kept| describe(&notify.inner, kept)).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items?, "next_cursor": next}).to_string()))

@@ -4,7 +4,7 @@ use axum::extract::{Path, Request, State};
 use forebay_db::{Conn, Lane, Look, outbox};
 use forebay_http::query::{Params, bad};
 use forebay_http::reply::json_text;
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Page, Who, body};
 use forebay_model::audit::Event;
 use forebay_model::principal::{DELIVERIES_READ, DELIVERIES_WRITE};
 use forebay_model::time::Timestamp;
@@ -12,7 +12,7 @@ use forebay_model::{Error, FieldError};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Done, Reach, cut, read_limit};
+use super::{Done, Reach};
 use crate::sql::delivery::{self as table, Kept, State as Condition, Wanted};
 use crate::sql::{attempt, channel};
 use crate::{Inner, Notify};
@@ -45,7 +45,6 @@ const STATES: &str = "waiting, sending, delivered or failed";
 pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Params) -> Answer {
     params.only(&["state", "channel", "rule", "limit", "cursor"])?;
     let reach = Reach::of(&who, DELIVERIES_READ)?;
-    let limit = read_limit(&params)?;
     let state = match params.get("state") {
         None => None,
         Some(name) => Some(Condition::parse(name).ok_or_else(|| bad("state", STATES))?),
@@ -62,13 +61,10 @@ pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Pa
         ..Wanted::default()
     };
     let scope = format!("deliveries {wanted:?}");
-    let sealer = &notify.inner.sealer;
-    let before = params.get("cursor").map(|cursor| sealer.open(&scope, cursor)).transpose()?;
+    let page = Page::read(&params, &notify.inner.sealer, scope)?;
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
-    let mut found = table::list(&mut conn, &wanted, before.as_deref(), limit + 1).await?;
-    let more = cut(&mut found, limit);
-    let next =
-        found.last().filter(|_| more).map(|last| sealer.seal(&scope, &last.id)).transpose()?;
+    let mut found = table::list(&mut conn, &wanted, page.position(), page.rows()).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     let items: Vec<Value> = found.iter().map(describe).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }

@@ -6,7 +6,7 @@ use forebay_db::{Lane, Look};
 use forebay_filter::read_span;
 use forebay_http::query::Params;
 use forebay_http::reply::json_text;
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Page, Who, body};
 use forebay_model::json::to_canonical;
 use forebay_model::principal::{RULES_READ, RULES_WRITE};
 use forebay_model::time::Timestamp;
@@ -15,7 +15,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 
 use super::rules::found;
-use super::{Reach, cut, owner_of, read_limit};
+use super::{Reach, owner_of};
 use crate::Notify;
 use crate::sql::rule::{self as table, Group, Kept};
 
@@ -46,17 +46,11 @@ pub(crate) async fn list(
 ) -> Answer {
     params.only(&["limit", "cursor"])?;
     let reach = Reach::of(&who, RULES_READ)?;
-    let limit = read_limit(&params)?;
-    let sealer = &notify.inner.sealer;
-    let purpose = format!("{LIST} {id}");
-    let after = params.get("cursor").map(|cursor| sealer.open(&purpose, cursor)).transpose()?;
+    let page = Page::read(&params, &notify.inner.sealer, format!("{LIST} {id}"))?;
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
     let kept = found(&mut conn, &reach, &id, None).await??;
-    let after = after.unwrap_or_default();
-    let mut groups = table::groups(&mut conn, &id, &after, limit + 1).await?;
-    let more = cut(&mut groups, limit);
-    let last = groups.last().filter(|_| more);
-    let next = last.map(|last| sealer.seal(&purpose, &last.fingerprint)).transpose()?;
+    let mut groups = table::groups(&mut conn, &id, page.after(), page.rows()).await?;
+    let next = page.cut(&mut groups, |last| last.fingerprint.clone())?;
     let now = notify.inner.clock.now();
     let items: Vec<Value> = groups.iter().map(|group| describe(&kept, group, now)).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))

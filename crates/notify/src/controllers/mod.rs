@@ -15,7 +15,6 @@ pub(crate) mod unsubscribe;
 use axum::Router;
 use axum::routing::{get, post, put};
 use forebay_db::DbError;
-use forebay_http::query::{Params, bad};
 use forebay_model::principal::{Principal, Right};
 use forebay_model::{Code, Error};
 
@@ -95,19 +94,4 @@ impl Reach {
     pub(crate) fn covers(&self, owner: &str) -> bool {
         self.owner().is_none_or(|own| own == owner)
     }
-}
-
-/// Reads `?limit=`.
-pub(crate) fn read_limit(params: &Params) -> Result<i64, Error> {
-    const EXPECTED: &str = "a number from 1 to 1000";
-    let limit: i64 = params.parse("limit", EXPECTED)?.unwrap_or(50);
-    if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }
-}
-
-/// Takes the page out of one row more than it has; whether there are more.
-pub(crate) fn cut<T>(found: &mut Vec<T>, limit: i64) -> bool {
-    let limit = usize::try_from(limit).unwrap_or(50);
-    let more = found.len() > limit;
-    found.truncate(limit);
-    more
 }

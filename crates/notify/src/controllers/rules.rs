@@ -4,9 +4,10 @@ use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
 use forebay_db::log::read::span;
 use forebay_db::{Conn, Lane, Look, outbox};
+use forebay_filter::Sight;
 use forebay_http::query::Params;
 use forebay_http::reply::{self, json_text, versioned};
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Page, Who, body};
 use forebay_model::audit::Event;
 use forebay_model::principal::{Principal, RULES_READ, RULES_WRITE};
 use forebay_model::stream::Stream;
@@ -16,12 +17,11 @@ use http::header::IF_MATCH;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{Done, Reach, cut, owner_of, read_limit};
+use super::{Done, Reach, owner_of};
 use crate::rule::receivers::Receiver;
 use crate::sql::channel;
 use crate::sql::rule::{self as table, Kept};
 use crate::watch::run::Checked;
-use crate::watch::sight::Sight;
 use crate::{Inner, Notify};
 
 /// The most rules.
@@ -48,14 +48,10 @@ const LIST: &str = "rules";
 pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
     let reach = Reach::of(&who, RULES_READ)?;
-    let limit = read_limit(&params)?;
-    let sealer = &notify.inner.sealer;
-    let after = params.get("cursor").map(|cursor| sealer.open(LIST, cursor)).transpose()?;
+    let page = Page::read(&params, &notify.inner.sealer, LIST)?;
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
-    let after = after.unwrap_or_default();
-    let mut found = table::list(&mut conn, reach.owner(), &after, limit + 1).await?;
-    let more = cut(&mut found, limit);
-    let next = found.last().filter(|_| more).map(|last| sealer.seal(LIST, &last.id)).transpose()?;
+    let mut found = table::list(&mut conn, reach.owner(), page.after(), page.rows()).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     let items: Vec<Value> = found.iter().map(describe).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }
@@ -272,7 +268,7 @@ impl Ready {
         };
         who.require_on_stream(forebay_model::principal::RECORDS_READ, &name).map_err(unknown)?;
         let stream = inner.catalog.stream(&name).await.map_err(unknown)?;
-        let sight = Sight::of(who, &stream)?;
+        let sight = Sight::of(who, &stream, |_| {});
         let checked = Checked::read(&definition, &stream)?;
         Ok(Ready { definition, stream, checked, sight })
     }

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use forebay_db::{Lane, Look, outbox};
 use forebay_http::query::Params;
 use forebay_http::reply::json_text;
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Page, Who, body};
 use forebay_model::audit::Event;
 use forebay_model::principal::{SILENCES_READ, SILENCES_WRITE};
 use forebay_model::time::Timestamp;
@@ -13,7 +13,7 @@ use forebay_model::{Error, FieldError};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{Reach, cut, owner_of, read_limit};
+use super::{Reach, owner_of};
 use crate::Notify;
 use crate::sql::silence::{self as table, Kept};
 
@@ -38,15 +38,12 @@ const YEAR: i64 = 366 * 86_400_000_000;
 pub(crate) async fn list(State(notify): State<Notify>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor"])?;
     let reach = Reach::of(&who, SILENCES_READ)?;
-    let limit = read_limit(&params)?;
-    let sealer = &notify.inner.sealer;
-    let after = params.get("cursor").map(|cursor| sealer.open(LIST, cursor)).transpose()?;
-    let after = after.unwrap_or_default();
+    let page = Page::read(&params, &notify.inner.sealer, LIST)?;
     let now = notify.inner.clock.now();
     let mut conn = notify.inner.db.reader(Look::Scan).await?;
-    let mut found = table::list(&mut conn, reach.owner(), (&after, limit + 1), now).await?;
-    let more = cut(&mut found, limit);
-    let next = found.last().filter(|_| more).map(|last| sealer.seal(LIST, &last.id)).transpose()?;
+    let asked = (page.after(), page.rows());
+    let mut found = table::list(&mut conn, reach.owner(), asked, now).await?;
+    let next = page.cut(&mut found, |last| last.id.clone())?;
     let items: Vec<Value> = found.iter().map(describe).collect();
     Ok(json_text(StatusCode::OK, json!({"items": items, "next_cursor": next}).to_string()))
 }

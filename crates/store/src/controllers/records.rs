@@ -195,9 +195,7 @@ fn scope(stream: &Stream, sort: &str, params: &Params) -> String {
 }
 
 pub(crate) fn read_limit(params: &Params) -> Result<usize, Error> {
-    const EXPECTED: &str = "a number from 1 to 1000";
-    let limit: usize = params.parse("limit", EXPECTED)?.unwrap_or(50);
-    if (1..=1000).contains(&limit) { Ok(limit) } else { Err(bad("limit", EXPECTED)) }
+    Ok(usize::try_from(forebay_http::page::limit(params)?).unwrap_or(usize::MAX))
 }
 
 fn read_counting(params: &Params) -> Result<Counting, Error> {

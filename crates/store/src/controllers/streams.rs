@@ -7,9 +7,9 @@ use axum::response::IntoResponse;
 use forebay_contract::Catalog;
 use forebay_db::log::read::span;
 use forebay_db::{Conn, DbError, Lane, Look, outbox};
-use forebay_http::query::{Params, bad};
+use forebay_http::query::Params;
 use forebay_http::reply::{json_text, matches, versioned};
-use forebay_http::{Answer, Caller, Who, body};
+use forebay_http::{Answer, Caller, Who, body, page};
 use forebay_model::audit::Event;
 use forebay_model::principal::{STREAMS_READ, STREAMS_WRITE, is_system_stream};
 use forebay_model::schema::Schema;
@@ -41,10 +41,7 @@ const MAX_DEFINITION_BYTES: usize = 256 << 10;
 pub(crate) async fn list(State(store): State<Store>, Who(who): Who, params: Params) -> Answer {
     params.only(&["limit", "cursor", "system"])?;
     let system = params.flag("system")?;
-    let limit: i64 = params.parse("limit", "a number from 1 to 1000")?.unwrap_or(50);
-    if !(1..=1000).contains(&limit) {
-        return Err(bad("limit", "a number from 1 to 1000").into());
-    }
+    let limit = page::limit(&params)?;
     let sealer = &store.inner.sealer;
     let mut after = match params.get("cursor") {
         Some(cursor) => sealer.open("streams", cursor)?,
