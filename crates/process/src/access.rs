@@ -2,7 +2,7 @@
 //! `delete`, and the filter of the key that is shown.
 
 use forebay_db::log::NewRow;
-use forebay_filter::{Auth, Env, Filter, Scope, View};
+use forebay_filter::{Auth, Env, Filter, Scope, Sight, View};
 use forebay_model::principal::{ACCESS_BYPASS, Principal};
 use forebay_model::record::Record;
 use forebay_model::stream::Stream;
@@ -76,40 +76,35 @@ impl Creation {
 /// Which records of a stream a principal may erase.
 pub(crate) struct Erasure {
     /// What it may see: what it may not is not there for it.
-    sight: Vec<Rule>,
+    sight: Sight,
     /// What it may delete; all that it sees without one.
     delete: Option<Rule>,
-    auth: Auth,
     now: Timestamp,
 }
 
 impl Erasure {
     pub(crate) fn of(who: &Principal, stream: &Stream, now: Timestamp) -> Erasure {
-        let free = who.may_on_stream(ACCESS_BYPASS, &stream.name);
-        let access = &stream.definition.access;
-        let read = access.read.as_deref().filter(|_| !free);
-        let sight = read.into_iter().chain(who.filter.as_deref());
-        let delete = access.delete.as_deref().filter(|_| !free);
+        let delete = stream.definition.access.delete.as_deref();
+        let delete = delete.filter(|_| !who.may_on_stream(ACCESS_BYPASS, &stream.name));
         Erasure {
-            sight: sight.map(|text| Rule::of(text, stream)).collect(),
+            sight: Sight::of(who, stream, |_| {}),
             delete: delete.map(|text| Rule::of(text, stream)),
-            auth: Auth::from(who),
             now,
         }
     }
 
     /// Whether it may erase every record, so that it may also know which were erased.
     pub(crate) fn is_all(&self) -> bool {
-        self.sight.is_empty() && self.delete.is_none()
+        self.sight.is_all() && self.delete.is_none()
     }
 
     /// Lets a record be erased, or says why not.
     pub(crate) fn check(&self, record: &Record) -> Result<(), Error> {
-        let (view, env) =
-            (View::from(record), Env { now: self.now, auth: Some(&self.auth), given: &[] });
-        if !self.sight.iter().all(|rule| rule.matches(&view, &env)) {
+        let view = View::from(record);
+        if !self.sight.sees(&view, self.now) {
             return Err(Error::not_found(format!("the record `{}`", record.id)));
         }
+        let env = Env { now: self.now, auth: Some(&self.sight.auth), given: &[] };
         if self.delete.as_ref().is_none_or(|rule| rule.matches(&view, &env)) {
             return Ok(());
         }

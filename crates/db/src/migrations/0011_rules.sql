@@ -52,8 +52,6 @@ CREATE TABLE rule_state (
     -- 0: inactive; 1: pending; 2: firing; 3: recovering.
     state BIGINT NOT NULL,
     since BIGINT NOT NULL,
-    -- When time alone moves it; the greatest integer when it never does.
-    due_at BIGINT NOT NULL,
     -- How often it has fired: what ids of its notifications are made of.
     episode BIGINT NOT NULL,
     acked_by {text} NOT NULL,
@@ -62,7 +60,6 @@ CREATE TABLE rule_state (
     memory {text} NOT NULL,
     PRIMARY KEY (rule, fingerprint)
 ) {clustered};
-CREATE INDEX rule_state_due ON rule_state (due_at);
 -- What is not told for a while.
 CREATE TABLE silence (
     id {text} PRIMARY KEY,

@@ -24,7 +24,7 @@ use crate::{Inner, Notify};
 /// The most records that are looked at.
 const MOST: u64 = 2_000_000;
 const PAGE: i64 = 1_000;
-/// The most rounds of evaluation between two looks at the stop sign.
+/// How far back it goes without `from`.
 const DAY: i64 = 86_400_000_000;
 
 /// `POST /v1/rules/{id}/backtest`: from one time to another, by when records arrived.
@@ -136,7 +136,7 @@ async fn run(inner: &Inner, ready: &Ready, (from, to): (i64, i64)) -> Answer {
             }
             looked_at += 1;
             let view = View::from(record);
-            if ready.sight.sees(&view) {
+            if ready.sight.sees(&view, record.received_at) {
                 evaluator.feed(&view, &mut happened);
             }
         }

@@ -1,5 +1,7 @@
 //! The tables `rule`, `rule_version`, `rule_cursor` and `rule_state`.
 
+use std::collections::HashMap;
+
 use forebay_db::log::read::cells;
 use forebay_db::{Conn, DbError, Dialect, Row};
 use forebay_model::time::Timestamp;
@@ -266,6 +268,21 @@ pub(crate) async fn renew(
     rows.into_iter().map(read).collect()
 }
 
+/// The versions of the rules that a holder runs and that are switched on, by their ids.
+pub(crate) async fn versions(
+    conn: &mut Conn,
+    holder: &str,
+) -> Result<HashMap<String, i64>, DbError> {
+    let sql = "SELECT r.id, r.version FROM rule_cursor c JOIN rule r ON r.id = c.rule \
+               WHERE c.holder = $1 AND r.state = 0";
+    let rows = conn.query(sql, &[holder.into()]).await?;
+    let read = |row: Row| {
+        let [id, version] = cells(row)?;
+        Ok((id.text()?, version.int()?))
+    };
+    rows.into_iter().map(read).collect()
+}
+
 /// Lets go of everything: others take it at once.
 pub(crate) async fn release(conn: &mut Conn, holder: &str) -> Result<(), DbError> {
     let sql = "UPDATE rule_cursor SET held_until = 0 WHERE holder = $1";
@@ -324,8 +341,8 @@ pub(crate) async fn put_groups(
     groups: &[Group],
 ) -> Result<(), DbError> {
     for group in groups {
-        let sql = "INSERT INTO rule_state (rule, fingerprint, keys, state, since, due_at, episode, \
-                   acked_by, acked_until, memory) VALUES ($1, $2, $3, $4, $5, $6, $7, '', 0, $8) \
+        let sql = "INSERT INTO rule_state (rule, fingerprint, keys, state, since, episode, \
+                   acked_by, acked_until, memory) VALUES ($1, $2, $3, $4, $5, $6, '', 0, $7) \
                    ON CONFLICT (rule, fingerprint) DO UPDATE SET state = excluded.state, \
                    since = excluded.since, episode = excluded.episode, memory = excluded.memory, \
                    acked_by = CASE WHEN rule_state.episode = excluded.episode \
@@ -338,7 +355,6 @@ pub(crate) async fn put_groups(
             group.keys.as_str().into(),
             group.state.into(),
             group.since.into(),
-            i64::MAX.into(),
             group.episode.into(),
             group.memory.as_str().into(),
         ];

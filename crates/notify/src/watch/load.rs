@@ -1,13 +1,17 @@
 //! Takes a rule up where it was left.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use forebay_contract::Identity;
 use forebay_db::log::read::{Page, Span, page, span};
 use forebay_db::{Conn, DbError, Lane, Look, Order};
+use forebay_filter::Sight;
+use forebay_model::principal::{Principal, RECORDS_READ};
 use forebay_model::stream::Stream;
-use forebay_model::{Code, Error};
+use forebay_model::{Code, Error, Result};
 
 use super::run::{Checked, Run, saved};
-use super::sight::{Sight, runner};
-use super::write::shortened;
 use crate::Inner;
 use crate::rule::evaluator::Evaluator;
 use crate::sql::rule::{self as table, Group, Held, Kept};
@@ -35,24 +39,53 @@ pub(crate) async fn run(inner: &Inner, held: Held) -> Result<Option<Run>, DbErro
             if error.code == Code::EngineUnavailable || error.code == Code::Internal {
                 return Err(DbError::Unavailable(error.to_string()));
             }
-            note(inner, id, shortened(&error.detail).into_owned()).await?;
+            note(inner, id, shortened(&error.detail)).await?;
             Ok(None)
         }
     }
 }
 
-/// Whether a rule, its stream and as whom it runs are what they were when it was taken up.
-pub(crate) async fn is_current(inner: &Inner, run: &Run) -> Result<bool, DbError> {
-    let mut conn = inner.db.reader(Look::Point).await?;
-    let now = table::find(&mut conn, &run.kept.id).await?;
-    drop(conn);
-    let is_same = now.is_some_and(|now| now.on && now.version == run.kept.version);
-    let stream = inner.catalog.stream(&run.stream.name).await;
-    let same_stream = stream.is_ok_and(|stream| {
-        (stream.number, stream.version) == (run.stream.number, run.stream.version)
-    });
-    let who = runner(inner.identity.as_ref(), &run.kept.runs_as).await;
-    Ok(is_same && same_stream && who.is_ok_and(|who| who == run.who))
+/// What rules stand on now: each stream and each principal is looked at once.
+#[derive(Default)]
+pub(crate) struct Ground {
+    streams: HashMap<String, Option<(i64, i64)>>,
+    runners: HashMap<String, Option<Arc<Principal>>>,
+}
+
+impl Ground {
+    /// Whether a rule's stream, and as whom it runs, are what they were when it was taken up.
+    pub(crate) async fn is_that_of(&mut self, inner: &Inner, run: &Run) -> bool {
+        let (name, runs_as) = (&run.stream.name, &run.kept.runs_as);
+        if !self.streams.contains_key(name) {
+            let stream = inner.catalog.stream(name).await.ok();
+            let known = stream.map(|stream| (stream.number, stream.version));
+            self.streams.insert(name.clone(), known);
+        }
+        if !self.runners.contains_key(runs_as) {
+            let who = runner(inner.identity.as_ref(), runs_as).await.ok();
+            self.runners.insert(runs_as.clone(), who);
+        }
+        self.streams[name] == Some((run.stream.number, run.stream.version))
+            && self.runners[runs_as].as_ref() == Some(&run.who)
+    }
+}
+
+/// The principal as whom a rule runs, as it is now.
+async fn runner(identity: &dyn Identity, runs_as: &str) -> Result<Arc<Principal>> {
+    let seed = match runs_as.strip_prefix("key:") {
+        Some(key) => Principal {
+            id: runs_as.to_owned(),
+            key_id: Some(key.to_owned()),
+            ..Principal::default()
+        },
+        None => Principal {
+            id: runs_as.to_owned(),
+            user_id: runs_as.split_once(':').map(|(_, account)| account.to_owned()),
+            ..Principal::default()
+        },
+    };
+    let gone = || Error::not_found(format!("`{runs_as}`, as whom the rule runs,"));
+    identity.current(&seed).await?.ok_or_else(gone)
 }
 
 async fn note(inner: &Inner, id: String, error: String) -> Result<(), DbError> {
@@ -67,7 +100,8 @@ async fn take_up(inner: &Inner, kept: Kept, mut held: Held) -> Result<Result<Run
     let found = async {
         let stream = inner.catalog.stream(&kept.stream).await?;
         let who = runner(inner.identity.as_ref(), &kept.runs_as).await?;
-        let sight = Sight::of(&who, &stream)?;
+        who.require_on_stream(RECORDS_READ, &stream.name)?;
+        let sight = Sight::of(&who, &stream, |_| {});
         let definition = serde_json::from_str(&kept.definition).map_err(Error::internal)?;
         let checked = Checked::read(&definition, &stream)?;
         Ok((stream, who, sight, checked))
@@ -139,4 +173,13 @@ pub(crate) async fn position(
         }
     }
     Ok(low)
+}
+
+/// A text of at most so many bytes.
+fn shortened(text: &str) -> String {
+    const MOST: usize = 500;
+    match text.char_indices().find(|(at, c)| at + c.len_utf8() > MOST) {
+        None => text.to_owned(),
+        Some((at, _)) => format!("{}…", &text[..at]),
+    }
 }

@@ -7,7 +7,6 @@
 
 pub(crate) mod load;
 pub(crate) mod run;
-pub(crate) mod sight;
 mod write;
 
 use std::collections::{BTreeMap, HashMap};
@@ -130,12 +129,14 @@ impl Watch<'_> {
     async fn refresh(&mut self) -> Result<(), DbError> {
         let mut conn = self.inner.db.reader(Look::Scan).await?;
         self.silences = silence::active(&mut conn, self.inner.clock.now()).await?;
+        let versions = table::versions(&mut conn, self.inner.holder.name()).await?;
         drop(conn);
+        let mut ground = load::Ground::default();
         let ids: Vec<String> = self.runs.keys().cloned().collect();
         for id in ids {
             let Some(run) = self.runs.get(&id) else { continue };
-            let is_current = load::is_current(self.inner, run).await?;
-            if !is_current {
+            let same = versions.get(&id) == Some(&run.kept.version);
+            if !same || !ground.is_that_of(self.inner, run).await {
                 // It is taken up again as it is now.
                 let held = run.held.clone();
                 self.runs.remove(&id);

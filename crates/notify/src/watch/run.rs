@@ -4,16 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_lc_rs::digest::{SHA256, digest};
-use forebay_filter::View;
+use forebay_filter::{Sight, View};
 use forebay_model::json::to_canonical;
 use forebay_model::principal::Principal;
 use forebay_model::record::Record;
 use forebay_model::stream::Stream;
 use forebay_model::time::Timestamp;
-use forebay_model::{Error, FieldError, Result, alert};
+use forebay_model::{Error, FieldError, Result};
 use serde_json::{Map, Value, json};
 
-use super::sight::Sight;
 use crate::post::Post;
 use crate::rule::backtest::named;
 use crate::rule::evaluator::{Evaluator, Happening, Saved, key_of};
@@ -132,7 +131,7 @@ impl Run {
     /// Takes a record, if the rule sees it.
     pub(crate) fn feed(&mut self, record: &Record, out: &mut Vec<Happening>) {
         let view = View::from(record);
-        if self.sight.sees(&view) {
+        if self.sight.sees(&view, record.received_at) {
             self.evaluator.feed(&view, out);
         }
         self.held.seq = self.held.seq.max(record.seq);
@@ -141,7 +140,7 @@ impl Run {
     /// Fills open windows with a record that was looked at before.
     pub(crate) fn refill(&mut self, record: &Record) {
         let view = View::from(record);
-        if self.sight.sees(&view) {
+        if self.sight.sees(&view, record.received_at) {
             self.evaluator.refill(&view);
         }
     }
@@ -350,6 +349,3 @@ fn stored(saved: &Saved, fingerprint: String) -> Group {
         memory: saved.state.to_string(),
     }
 }
-
-/// The stream of alerts.
-pub(crate) const ALERTS: &str = alert::STREAM;

@@ -1,12 +1,11 @@
 //! Writes what steps of rules have found: all of one rule's in one transaction with its place.
 
-use std::borrow::Cow;
-
 use forebay_db::outbox::{self, Waiting};
 use forebay_db::{DbError, Lane};
+use forebay_model::alert;
 use forebay_model::time::Timestamp;
 
-use super::run::{ALERTS, Step};
+use super::run::Step;
 use crate::Inner;
 use crate::post::post;
 use crate::sql::rule::{self as table, Held};
@@ -35,7 +34,7 @@ pub(crate) async fn all(
                 table::put_groups(conn, &held.rule, &step.groups).await?;
                 table::drop_groups(conn, &held.rule, &step.gone).await?;
                 for (id, time, data) in step.alerts {
-                    let (stream, time) = (ALERTS.to_owned(), Timestamp::from_micros(time));
+                    let (stream, time) = (alert::STREAM.to_owned(), Timestamp::from_micros(time));
                     outbox::put(conn, &Waiting { id, stream, time, data }).await?;
                 }
                 posts.extend(step.posts);
@@ -46,13 +45,4 @@ pub(crate) async fn all(
         })
     });
     written.await
-}
-
-/// A text of at most so many bytes.
-pub(super) fn shortened(text: &str) -> Cow<'_, str> {
-    const MOST: usize = 500;
-    match text.char_indices().find(|(at, c)| at + c.len_utf8() > MOST) {
-        None => Cow::Borrowed(text),
-        Some((at, _)) => Cow::Owned(format!("{}…", &text[..at])),
-    }
 }

@@ -10,7 +10,7 @@ use axum::extract::{Path, Request, State};
 use axum::response::Response;
 use forebay_contract::Catalog;
 use forebay_db::Look;
-use forebay_filter::Wish;
+use forebay_filter::{Sight, Wish};
 use forebay_http::query::{Params, bad};
 use forebay_http::{Answer, Who};
 use forebay_model::principal::{Principal, RECORDS_READ};
@@ -20,7 +20,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderMap, HeaderValue};
 
 use crate::Store;
-use crate::access::Sight;
+use crate::access::sight;
 use crate::controllers::records::positions;
 use crate::controllers::websocket::{self, Heard, close};
 use crate::follow::event::Event;
@@ -114,7 +114,7 @@ impl Wanted {
         path: &str,
     ) -> Result<Admitted, Error> {
         let stream = store.inner.catalog.stream(&self.stream).await?;
-        let Sight { mut filters, auth } = Sight::of(&who, &stream);
+        let Sight { mut filters, auth } = sight(&who, &stream);
         let sees_all = filters.is_empty();
         filters.extend(compile(self.filter.as_deref(), &stream, path)?.map(Arc::new));
         let wish = Wish { filters, auth: Some(auth) };

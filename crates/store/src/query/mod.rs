@@ -17,7 +17,7 @@ use std::sync::Arc;
 use forebay_db::log::find::Found;
 use forebay_filter::lower::{Condition, Holds, Lowered, lower, lower_for};
 use forebay_filter::search::{Mode, Query};
-use forebay_filter::{Auth, Env, Filter, Scope, View};
+use forebay_filter::{Auth, Env, Filter, Scope, Sight, View};
 use forebay_http::query::Params;
 use forebay_model::principal::Principal;
 use forebay_model::stream::{Column, Stream};
@@ -25,7 +25,7 @@ use forebay_model::time::Timestamp;
 use forebay_model::{Error, FieldError};
 use forebay_search::Layout;
 
-use crate::access::Sight;
+use crate::access::sight;
 
 /// A question at one point in time: a filter, narrowed by what the asker may see. Every door that
 /// shows records asks through this.
@@ -65,7 +65,7 @@ impl Asked {
         who: &Principal,
         now: Timestamp,
     ) -> Result<Asked, Error> {
-        let Sight { filters: sight, auth } = Sight::of(who, stream);
+        let Sight { filters: sight, auth } = sight(who, stream);
         let env = Env { now, auth: Some(&auth), given: &[] };
         let lowered = |filter: &Filter| lower(filter, &stream.columns, &env);
         let filter = compile(text, stream, path)?.map(|filter| {
