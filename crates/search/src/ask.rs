@@ -1,5 +1,6 @@
 //! What an index is asked, and what it says. All of it is answered at the view's position.
 
+pub use forebay_filter::lower::Key;
 use forebay_filter::lower::{Bound, Condition, Place};
 
 /// A value of a place; nothing where the record has none.
@@ -82,25 +83,6 @@ pub struct Grouping<'a> {
     pub parts: &'a [Part],
     /// The most groups; more are an error of the caller's making.
     pub limit: usize,
-}
-
-/// One key of the groups.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Key {
-    /// The value itself.
-    Value(Place),
-    /// The number of the step that a time is in: `(time + shift) / step`, where the sum is not
-    /// negative.
-    Step {
-        /// Microseconds.
-        place: Place,
-        /// Is added first.
-        shift: i64,
-        /// The length of a step.
-        step: i64,
-    },
-    /// How many of these bounds, which ascend, a value has reached.
-    Range(Place, Vec<Bound>),
 }
 
 /// What is asked of each group.

@@ -2,7 +2,6 @@
 
 use forebay_filter::lower::Bound;
 use forebay_model::record::Record;
-use forebay_model::schema::{ScalarType, integral};
 use forebay_model::search::{MAX_KEYWORD_BYTES, SearchKind};
 use forebay_model::text::words;
 use serde_json::Value as Json;
@@ -66,14 +65,8 @@ impl Document {
 
 /// The value of a column, as the stream's table holds it.
 fn value(column: &Column, data: &Json) -> Option<Bound> {
-    let found = column.path.iter().try_fold(data, |at, name| at.as_object()?.get(name))?;
-    match (column.scalar(), found) {
-        (ScalarType::String, Json::String(text)) => Some(Bound::Text(text.clone())),
-        (ScalarType::Integer, Json::Number(n)) => integral(n).map(Bound::Int),
-        (ScalarType::Number, Json::Number(n)) => n.as_f64().map(Bound::Real),
-        (ScalarType::Boolean, Json::Bool(is)) => Some(Bound::Int((*is).into())),
-        _ => None,
-    }
+    let found = column.path.iter().try_fold(data, |at, name| at.as_object()?.get(name));
+    Bound::of(column.scalar(), found)
 }
 
 /// By which a check compares index and store: FNV-1a over everything that a record is, folded.

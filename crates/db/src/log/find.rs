@@ -293,13 +293,19 @@ pub fn values(sql: &Sql) -> Vec<Value> {
     sql.bounds.iter().map(Value::from).collect()
 }
 
+impl From<Bound> for Value {
+    fn from(bound: Bound) -> Value {
+        match bound {
+            Bound::Int(value) => Value::Int(value),
+            Bound::Real(value) => Value::Real(value),
+            Bound::Text(text) => Value::Text(text),
+        }
+    }
+}
+
 impl From<&Bound> for Value {
     fn from(bound: &Bound) -> Value {
-        match bound {
-            Bound::Int(value) => Value::Int(*value),
-            Bound::Real(value) => Value::Real(*value),
-            Bound::Text(text) => Value::Text(text.clone()),
-        }
+        bound.clone().into()
     }
 }
 

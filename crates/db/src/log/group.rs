@@ -5,7 +5,7 @@
 //! added in halves, and a sum of doubles comes with how far it may be off.
 
 use forebay_filter::lower::sql::Sql;
-use forebay_filter::lower::{Bound, Condition, Place};
+use forebay_filter::lower::{Bound, Condition, Key, Place};
 
 use crate::conn::Conn;
 use crate::dialect::Dialect;
@@ -26,25 +26,6 @@ pub struct Grouping<'g> {
     pub parts: &'g [Part],
     /// The most groups.
     pub limit: i64,
-}
-
-/// One key of the groups; a record without the place has NULL.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Key {
-    /// The value itself.
-    Value(Place),
-    /// The number of the step that a time is in: `(time + shift) / step`, where the sum is not
-    /// negative.
-    Step {
-        /// Microseconds.
-        place: Place,
-        /// Is added first.
-        shift: i64,
-        /// The length of a step.
-        step: i64,
-    },
-    /// How many of these bounds, which ascend, a value has reached.
-    Range(Place, Vec<Bound>),
 }
 
 /// What is asked of each group.

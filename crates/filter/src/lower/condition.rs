@@ -1,5 +1,8 @@
 //! Conditions that engines can answer.
 
+use forebay_model::schema::{ScalarType, integral};
+use serde_json::Value;
+
 use crate::ast::Operator;
 
 /// A condition that an engine can answer.
@@ -118,4 +121,37 @@ pub enum Bound {
     Real(f64),
     /// A text.
     Text(String),
+}
+
+/// What engines tell groups of records apart by; a record without the place has none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Key {
+    /// The value itself.
+    Value(Place),
+    /// The number of the step that a time is in: `(time + shift) / step`, where the sum is not
+    /// negative.
+    Step {
+        /// Microseconds.
+        place: Place,
+        /// Is added first.
+        shift: i64,
+        /// The length of a step.
+        step: i64,
+    },
+    /// How many of these bounds, which ascend, a value has reached.
+    Range(Place, Vec<Bound>),
+}
+
+impl Bound {
+    /// What engines hold of a field, by its declared type: nothing where it is missing, or of another
+    /// type.
+    pub fn of(scalar: ScalarType, value: Option<&Value>) -> Option<Bound> {
+        match (scalar, value?) {
+            (ScalarType::String, Value::String(text)) => Some(Bound::Text(text.clone())),
+            (ScalarType::Integer, Value::Number(n)) => integral(n).map(Bound::Int),
+            (ScalarType::Number, Value::Number(n)) => n.as_f64().map(Bound::Real),
+            (ScalarType::Boolean, Value::Bool(is)) => Some(Bound::Int((*is).into())),
+            _ => None,
+        }
+    }
 }

@@ -9,7 +9,7 @@ mod leaf;
 pub mod sql;
 mod valued;
 
-pub use condition::{Bound, Condition, Place, Test, WordTest, Words};
+pub use condition::{Bound, Condition, Key, Place, Test, WordTest, Words};
 
 use forebay_model::search::SearchField;
 use forebay_model::stream::Column;

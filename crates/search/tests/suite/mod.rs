@@ -7,6 +7,7 @@ pub(crate) mod answers;
 pub(crate) mod conditions;
 pub(crate) mod documents;
 pub(crate) mod naive;
+#[path = "../../../filter/tests/agreement/rng.rs"]
 pub(crate) mod rng;
 pub(crate) mod writing;
 

@@ -3,12 +3,12 @@
 //! Times come in steps that no bucket's end divides, sums of doubles with how far they may be off.
 //! Where an engine's answer would not be as exact as promised there is none, and we count.
 
-use forebay_db::log::group::{Group, Grouping, Key, Part, Partial, RealSum, group};
+use forebay_db::log::group::{Group, Grouping, Part, Partial, RealSum, group};
 use forebay_db::log::read::Span;
 use forebay_db::log::scan::extremes;
 use forebay_db::{Conn, Value};
 use forebay_filter::Type;
-use forebay_filter::lower::Place;
+use forebay_filter::lower::{Key, Place};
 use forebay_model::Error;
 use forebay_model::stream::Stream;
 

@@ -1,7 +1,7 @@
 //! The stream's index groups what it holds; what stands behind it is taken record by record.
 
 use forebay_db::log::find::{Find, Key as OrderKey};
-use forebay_db::log::group::{Group, Key, Part, Partial, RealSum};
+use forebay_db::log::group::{Group, Part, Partial, RealSum};
 use forebay_db::log::read::Span;
 use forebay_db::log::scan::{Window, records};
 use forebay_db::{Look, Value};
@@ -75,11 +75,10 @@ pub(crate) async fn ask(
     let mut conn = store.inner.db.reader(Look::Scan).await?;
     let Some(asking) = asking(&mut conn, stream, question, here).await? else { return Ok(None) };
     drop(conn);
-    let keys: Vec<search::Key> = asking.keys.iter().map(key).collect();
     let parts: Vec<search::Part> = asking.parts.iter().map(part).collect();
     let grouping = search::Grouping {
         ask: index.ask(&index.searched.condition),
-        keys: &keys,
+        keys: &asking.keys,
         parts: &parts,
         limit: MOST_PARTS,
     };
@@ -147,16 +146,6 @@ pub(crate) async fn along_hits(
 /// What is told of an index that answered.
 pub(crate) fn by(index: &Index) -> By {
     By { engine: index.engine().to_owned(), position: index.position }
-}
-
-fn key(key: &Key) -> search::Key {
-    match key {
-        Key::Value(place) => search::Key::Value(*place),
-        Key::Step { place, shift, step } => {
-            search::Key::Step { place: *place, shift: *shift, step: *step }
-        }
-        Key::Range(place, bounds) => search::Key::Range(*place, bounds.clone()),
-    }
 }
 
 fn part(part: &Part) -> search::Part {

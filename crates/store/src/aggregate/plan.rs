@@ -3,8 +3,7 @@
 //! All give the same answer; each is slower than the one before and can do more.
 
 use forebay_db::Dialect;
-use forebay_db::log::group::Key;
-use forebay_filter::lower::{Bound, Place};
+use forebay_filter::lower::{Bound, Key, Place};
 use forebay_filter::{Type, lower};
 use forebay_model::stream::Stream;
 use serde_json::{Value, json};
