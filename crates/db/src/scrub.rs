@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crate::conn::Conn;
 use crate::error::DbError;
+use crate::log::append::lock_head;
 use crate::log::read::cells;
 use crate::postgres::PgConn;
 use crate::value::Row;
@@ -82,8 +83,7 @@ async fn try_rewrite(conn: &mut Conn, stream: i64) -> Result<(), DbError> {
     // Whoever comes later waits behind this: so it waits for a moment only, and is tried again.
     conn.batch("SET LOCAL lock_timeout = '300ms'").await?;
     // As everybody who writes to the table does first.
-    let sql = "SELECT stream FROM stream_head WHERE stream = $1 FOR UPDATE";
-    if conn.query_opt(sql, &[stream.into()]).await?.is_none() {
+    if lock_head(conn, stream).await?.is_none() {
         return Ok(());
     }
     conn.batch(&format!("CLUSTER s{stream} USING s{stream}_pkey; ANALYZE s{stream}")).await

@@ -101,10 +101,10 @@ pub enum RowDone {
 pub(super) const ERASED: &[u8] = &[0];
 
 /// What a head says of its stream.
-pub(super) struct Stand {
-    pub(super) version: i64,
-    pub(super) last_seq: i64,
-    pub(super) last_received_at: i64,
+pub(crate) struct Stand {
+    pub(crate) version: i64,
+    pub(crate) last_seq: i64,
+    pub(crate) last_received_at: i64,
 }
 
 pub(crate) struct Head {
@@ -183,7 +183,7 @@ pub(crate) async fn lock_heads(
 }
 
 /// Locks the head of one stream; `None` when it is gone.
-pub(super) async fn lock_head(conn: &mut Conn, stream: i64) -> Result<Option<Stand>, DbError> {
+pub(crate) async fn lock_head(conn: &mut Conn, stream: i64) -> Result<Option<Stand>, DbError> {
     let sql = match conn.dialect() {
         Dialect::Sqlite => SELECT_HEAD,
         Dialect::Postgres => LOCK_HEAD,

@@ -39,11 +39,11 @@ impl View {
             answer => answer?,
         };
         let mut reading = Reading { tree: &tree, groups: Vec::new(), keys: Vec::new() };
-        let root = answer.get("aggregations").cloned().unwrap_or_default();
-        if !tree.is_exact(&root) {
+        let root = answer.get("aggregations").unwrap_or(&Json::Null);
+        if !tree.is_exact(root) {
             return Ok(None);
         }
-        let exact = reading.level(&tree.keys, &root, total(&answer)?)?;
+        let exact = reading.level(&tree.keys, root, total(&answer)?)?;
         let mut groups = reading.groups;
         groups.truncate(grouping.limit);
         Ok(exact.then_some(groups))

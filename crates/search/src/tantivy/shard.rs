@@ -1,7 +1,6 @@
 //! One open index: its files, what is seen of it now, and who writes it.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak};
 
 use serde::{Deserialize, Serialize};
@@ -35,7 +34,6 @@ pub(super) struct Shard {
     folder: PathBuf,
     reader: IndexReader,
     now: RwLock<Arc<Snapshot>>,
-    position: AtomicI64,
     /// Is held from a commit until it is seen, so that a merge, which changes files only, never
     /// shows a commit under the position before.
     commit: Mutex<()>,
@@ -72,7 +70,6 @@ impl Shard {
             folder,
             reader,
             now: RwLock::new(Arc::new(snapshot)),
-            position: AtomicI64::new(position),
             commit: Mutex::default(),
             turn: Arc::default(),
             core: Mutex::default(),
@@ -81,7 +78,7 @@ impl Shard {
 
     /// Up to where the log is in.
     pub(super) fn position(&self) -> i64 {
-        self.position.load(Ordering::Acquire)
+        self.now().position
     }
 
     /// What is seen now.
@@ -115,7 +112,6 @@ impl Shard {
         self.reader.reload().map_err(from_tantivy)?;
         let snapshot = Snapshot { searcher: self.reader.searcher(), position };
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(snapshot);
-        self.position.store(position, Ordering::Release);
         Ok(())
     }
 
